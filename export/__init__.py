@@ -1,0 +1,1 @@
+"""The contract: hard-spike networks and the files they travel in. Imports no torch."""

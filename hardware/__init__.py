@@ -1,0 +1,1 @@
+"""Targets: everything that runs a deployed file, held to one reference."""
