@@ -1,0 +1,110 @@
+"""Networks in safetensors: weights as tensors, everything else as JSON in the header."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from export.errors import HardspikeError
+from export.files import write_bytes
+from export.network import (
+    LIF,
+    Conv,
+    Dense,
+    FixedPointNetwork,
+    HardSpikeNetwork,
+    Layer,
+    LoihiLIF,
+    Network,
+    Synapse,
+)
+
+SCHEMA = "hardspike.network/1"
+_KINDS = {"float": LIF, "fixed": LoihiLIF}
+
+
+def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> None:
+    """Write `network` to `path` in one step; the same network gives the same bytes."""
+    tensors, layers = {}, []
+    for layer in network.layers:
+        tensors[f"{layer.name}.weight"] = np.ascontiguousarray(layer.synapse.weight)
+        if layer.synapse.bias_O is not None:
+            tensors[f"{layer.name}.bias"] = np.ascontiguousarray(layer.synapse.bias_O)
+        layers.append(_layer_header(layer))
+    header = {
+        "schema": SCHEMA,
+        "kind": "float" if isinstance(network.layers[0].neuron, LIF) else "fixed",
+        "input_shape": network.input_shape,
+        "readout": network.readout,
+        "steps": network.steps,
+        "dt": network.dt,
+        "classes": network.classes,
+        "input_max": network.input_max,
+        "layers": layers,
+    }
+    write_bytes(path, save(tensors, metadata={"hardspike": json.dumps(header, sort_keys=True)}))
+
+
+def _layer_header(layer: Layer[Any]) -> dict[str, Any]:
+    neuron = {
+        key: "never" if value == math.inf else value for key, value in asdict(layer.neuron).items()
+    }
+    header = {"name": layer.name, "neuron": neuron, "scale": layer.scale}
+    if isinstance(layer.synapse, Conv):
+        header |= {"stride": layer.synapse.stride, "padding": layer.synapse.padding}
+    return header
+
+
+def read_float_network(path: Path) -> HardSpikeNetwork:
+    """Read a float network.
+
+    Raises:
+        HardspikeError: the file is absent, damaged, of another schema or kind.
+    """
+    return _read(path, "float")
+
+
+def read_fixed_network(path: Path) -> FixedPointNetwork:
+    """Read a fixed-point network; raises as `read_float_network`."""
+    return _read(path, "fixed")
+
+
+def _read(path: Path, kind: str) -> Network[Any]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = json.loads((file.metadata() or {})["hardspike"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if header["schema"] != SCHEMA or header["kind"] != kind:
+            raise HardspikeError(
+                f"{path}: holds {header['schema']} of kind {header['kind']}, "
+                f"allowed {SCHEMA} of kind {kind}"
+            )
+        return Network(
+            input_shape=tuple(header["input_shape"]),
+            layers=tuple(_layer(entry, tensors, kind) for entry in header["layers"]),
+            readout=header["readout"],
+            steps=header["steps"],
+            dt=header["dt"],
+            classes=tuple(header["classes"]),
+            input_max=header["input_max"],
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise HardspikeError(f"{path}: is not a {kind} network of hardspike ({error})") from error
+
+
+def _layer(entry: dict[str, Any], tensors: dict[str, Any], kind: str) -> Layer[Any]:
+    neuron = {
+        key: math.inf if value == "never" else value for key, value in entry["neuron"].items()
+    }
+    weight, bias = tensors[f"{entry['name']}.weight"], tensors.get(f"{entry['name']}.bias")
+    synapse: Synapse = (
+        Conv(weight, bias, tuple(entry["stride"]), tuple(entry["padding"]))
+        if "stride" in entry
+        else Dense(weight, bias)
+    )
+    return Layer(entry["name"], synapse, _KINDS[kind](**neuron), entry["scale"])

@@ -1,0 +1,218 @@
+"""The hard-spike network: the one artefact that every file and every target must agree with.
+
+Axes: `T` time steps, `B` batch, `C` channel, `H` height, `W` width, `N` neuron (C·H·W, in that
+order), `O` output, `I` input of a weight.
+
+Two networks share one shape. In the float network a neuron is a `LIF`,
+
+    u[t] = τ · u[t−1] · (1 − s[t−1]) + W x[t] + b        hard reset to zero by the previous spike
+    s[t] = 1 if u[t] > ϑ else 0                          strictly greater
+
+and in the fixed-point network a `LoihiLIF`, whose integers are those of Lava's `fixed_pt` CPU
+model (`lava/proc/lif/models.py`, lava-nc 0.10.0):
+
+    u[t] = wrap24(trunc(u[t−1] · (4096 − du − 1) / 4096) + (Σ w·s << 6))
+    v[t] = clip24(trunc(v[t−1] · (4096 − dv) / 4096) + u[t] + (bias << 6))
+    s[t] = v[t] > (vth << 6);    v[t] ← 0 where s[t]
+
+`x` of a layer is `s` of the layer before at the same step: no layer delay in this time base.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import HardspikeError
+
+Readout = Literal["count", "membrane"]
+READOUTS: tuple[Readout, ...] = ("count", "membrane")
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LIF:
+    """A leaky integrate-and-fire neuron of the float network.
+
+    `decay` is τ, the share of the membrane kept a step, in (0, 1]. `threshold` is ϑ, in units of
+    the membrane; infinity makes an integrator that never fires (the `membrane` readout).
+    """
+
+    decay: float
+    threshold: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.decay <= 1:
+            raise HardspikeError(f"decay: found {self.decay}, allowed above 0 and up to 1")
+        if not self.threshold > 0:
+            raise HardspikeError(f"threshold: found {self.threshold}, allowed above 0")
+
+    @property
+    def fires(self) -> bool:
+        """Whether the neuron has a threshold at all."""
+        return math.isfinite(self.threshold)
+
+
+@dataclass(frozen=True)
+class LoihiLIF:
+    """A neuron of the fixed-point network, in the registers of Loihi.
+
+    `current_decay` is du and `membrane_decay` is dv, both in 1/4096 a step (du gets +1, dv does
+    not); `threshold` is vth, compared after a shift by 6 bits. du = 4095 removes the synaptic
+    current filter: the current of a step is then that step's input alone.
+    """
+
+    membrane_decay: int
+    threshold: int
+    current_decay: int = 4095
+
+
+NeuronT = TypeVar("NeuronT", LIF, LoihiLIF)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """Every input to every neuron: `weight_OI`, and `bias_O` or None."""
+
+    weight_OI: Array
+    bias_O: Array | None = None
+
+    @property
+    def weight(self) -> Array:
+        """The weights, output first."""
+        return self.weight_OI
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `(O,)`.
+
+        Raises:
+            HardspikeError: the inputs do not number I.
+        """
+        found, expected = math.prod(input_shape), self.weight_OI.shape[1]
+        if found != expected:
+            raise HardspikeError(f"dense weight: takes {expected} inputs, found {found}")
+        return (self.weight_OI.shape[0],)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """A two-dimensional cross-correlation, as `torch.nn.functional.conv2d` has it.
+
+    `weight_OIHW`, `bias_O` (one a channel) or None; `stride` and `padding` are (H, W).
+    """
+
+    weight_OIHW: Array
+    bias_O: Array | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+    @property
+    def weight(self) -> Array:
+        """The weights, output first."""
+        return self.weight_OIHW
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return (C, H, W) after the convolution: (size + 2·padding − kernel) // stride + 1.
+
+        Raises:
+            HardspikeError: the input is not (C, H, W), has other channels, or is too small.
+        """
+        channels, kernel = self.weight_OIHW.shape[1], self.weight_OIHW.shape[2:]
+        if len(input_shape) != 3 or input_shape[0] != channels:
+            raise HardspikeError(
+                f"conv weight: takes ({channels}, H, W), found an input of {input_shape}"
+            )
+        size = tuple(
+            (input_shape[1 + axis] + 2 * self.padding[axis] - kernel[axis]) // self.stride[axis] + 1
+            for axis in (0, 1)
+        )
+        if min(size) < 1:
+            raise HardspikeError(
+                f"conv kernel: {kernel[0]}×{kernel[1]} does not fit an input of "
+                f"{input_shape[1]}×{input_shape[2]} with padding {self.padding}"
+            )
+        return (self.weight_OIHW.shape[0], *size)
+
+
+Synapse = Dense | Conv
+
+
+@dataclass(frozen=True, eq=False)
+class Layer(Generic[NeuronT]):
+    """Synapses and the neurons behind them. `scale` is integer weight per float weight."""
+
+    name: str
+    synapse: Synapse
+    neuron: NeuronT
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Network(Generic[NeuronT]):
+    """A feed-forward stack of layers over binary (or small integer) input spikes.
+
+    `input_shape` is (C, H, W). `steps` is T and `dt` the length of a step in seconds. A readout of
+    `count` sums the spikes of the last layer over the steps; `membrane` takes the last layer's
+    membrane after the last step. The class is the index of the largest value; ties go to the lower
+    index. `input_max` is the largest input value: 1 for spikes, up to 255 for counts.
+
+    Raises:
+        HardspikeError: no layer, shapes that do not meet, two layers of one name, or an unknown
+            readout.
+    """
+
+    input_shape: tuple[int, int, int]
+    layers: tuple[Layer[NeuronT], ...]
+    readout: Readout
+    steps: int
+    dt: float
+    classes: tuple[str, ...] = ()
+    input_max: int = 1
+
+    def __post_init__(self) -> None:
+        if self.readout not in READOUTS:
+            raise HardspikeError(f"readout: found {self.readout!r}, allowed {', '.join(READOUTS)}")
+        if not self.layers:
+            raise HardspikeError("layers: found none, at least one is needed")
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) != len(names):
+            raise HardspikeError(f"layers: names must differ, found {', '.join(names)}")
+        if not 1 <= self.input_max <= 255:
+            raise HardspikeError(f"input_max: found {self.input_max}, allowed 1 to 255")
+        if self.steps < 1 or not self.dt > 0:
+            raise HardspikeError(
+                f"steps and dt: found {self.steps} and {self.dt}, both must be positive"
+            )
+        outputs = math.prod(self.shapes[-1])
+        if self.classes and len(self.classes) != outputs:
+            raise HardspikeError(
+                f"classes: found {len(self.classes)}, the last layer has {outputs} neurons"
+            )
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of the input and of every layer's output, in order."""
+        shapes: list[Shape] = [self.input_shape]
+        for layer in self.layers:
+            try:
+                shapes.append(layer.synapse.output_shape(shapes[-1]))
+            except HardspikeError as error:
+                raise HardspikeError(f"layer {layer.name}: {error}") from error
+        return tuple(shapes)
+
+
+HardSpikeNetwork = Network[LIF]
+FixedPointNetwork = Network[LoihiLIF]
+
+
+def decide(outputs_BTN: Array, readout: Readout) -> NDArray[np.int64]:
+    """Return the class of each sample, `(B,)`, from the last layer's output at every step.
+
+    For `count` the outputs are spikes and their sum decides, for `membrane` they are membranes and
+    the last step decides. Ties go to the lower class index.
+    """
+    evidence_BN = outputs_BTN.sum(axis=1) if readout == "count" else outputs_BTN[:, -1]
+    return np.asarray(evidence_BN.argmax(axis=1), dtype=np.int64)

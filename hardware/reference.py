@@ -1,0 +1,203 @@
+"""The oracle: every target is held to what these pure NumPy functions compute.
+
+Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron, `K` synapse of a
+patch, `P` position of a convolution. Networks are described in `export.network`.
+
+Sums of integer weights over integer inputs are done in floating point: every partial sum is an
+integer below 2^24 (float32) or 2^53 (float64), so each is exact whatever the order of summation.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from export.netx_file import read_netx
+from export.network import (
+    LIF,
+    Conv,
+    FixedPointNetwork,
+    HardSpikeNetwork,
+    Layer,
+    LoihiLIF,
+    Shape,
+    Synapse,
+)
+from hardware.target import Availability, Progress, TargetRun, no_progress
+
+Array = NDArray[Any]
+
+DECAY_UNITY = 1 << 12
+"""One in units of a decay register (12 bits)."""
+ALIGN_BITS = 6
+"""Synaptic input, bias and threshold are shifted left by this many bits before they meet v."""
+STATE_LIMIT = 1 << 23
+"""u and v have 24 bits, sign included."""
+_CHUNK_BYTES = 256 << 20
+
+
+def truncated_product(state: Array, factor: int) -> NDArray[np.int64]:
+    """Return trunc(state · factor / 4096), rounding towards zero, in 64-bit integers."""
+    product = state.astype(np.int64) * factor
+    return np.asarray(np.sign(product) * (np.abs(product) >> 12), dtype=np.int64)
+
+
+def wrap24(current: Array) -> Array:
+    """Wrap once around 24 bits, as Lava does: above 2^23 subtract 2^24, at or below −2^23 add it."""
+    above = np.where(current > STATE_LIMIT, current - 2 * STATE_LIMIT, current)
+    return np.where(above <= -STATE_LIMIT, current + 2 * STATE_LIMIT, above)
+
+
+def clip24(membrane: Array) -> Array:
+    """Clip to ±(2^23 − 1), as Lava does."""
+    return np.clip(membrane, 1 - STATE_LIMIT, STATE_LIMIT - 1)
+
+
+def loihi_neurons(
+    activation_BTN: Array, bias_N: Array | int, neuron: LoihiLIF
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Run Loihi's neurons over all steps and return (spikes_BTN, membranes_BTN after the reset).
+
+    `activation_BTN` is Σ w·s, `bias_N` the bias mantissa with its exponent of 6. The equations are
+    those of `export.network`; both states start at zero.
+    """
+    batch, steps, neurons = activation_BTN.shape
+    spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
+    membranes_BTN = np.zeros((batch, steps, neurons), np.int32)
+    u_BN = np.zeros((batch, neurons), np.int64)
+    v_BN = np.zeros((batch, neurons), np.int64)
+    bias = np.asarray(bias_N, np.int64) << ALIGN_BITS
+    for t in range(steps):
+        drive_BN = activation_BTN[:, t].astype(np.int64) << ALIGN_BITS
+        u_BN = wrap24(truncated_product(u_BN, DECAY_UNITY - neuron.current_decay - 1) + drive_BN)
+        kept_BN = truncated_product(v_BN, DECAY_UNITY - neuron.membrane_decay)
+        v_BN = clip24(kept_BN + u_BN + bias)
+        fired_BN = v_BN > (neuron.threshold << ALIGN_BITS)
+        v_BN[fired_BN] = 0
+        spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, v_BN
+    return spikes_BTN, membranes_BTN
+
+
+def float_neurons(
+    activation_BTN: Array, bias_N: Array | float, neuron: LIF
+) -> tuple[NDArray[np.uint8], Array]:
+    """Run the float network's neurons; return (spikes_BTN, membranes_BTN before the reset)."""
+    batch, steps, neurons = activation_BTN.shape
+    spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
+    membranes_BTN = np.zeros_like(activation_BTN)
+    kept_BN = np.zeros((batch, neurons), activation_BTN.dtype)
+    decay = activation_BTN.dtype.type(neuron.decay)
+    for t in range(steps):
+        u_BN = decay * kept_BN + activation_BTN[:, t] + bias_N
+        fired_BN = u_BN > neuron.threshold
+        spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, u_BN
+        kept_BN = np.where(fired_BN, 0, u_BN)
+    return spikes_BTN, membranes_BTN
+
+
+def synapse_product(synapse: Synapse, inputs_BTN: Array, input_shape: Shape, dtype: Any) -> Array:
+    """Return Σ w·x for every step at once, `(B, T, N)` in `dtype`, neurons ordered (C, H, W)."""
+    batch, steps, _ = inputs_BTN.shape
+    if not isinstance(synapse, Conv):
+        weight_IO = synapse.weight_OI.T.astype(dtype)
+        return np.asarray(inputs_BTN.astype(dtype) @ weight_IO)
+    out_channels, *kernel = synapse.weight_OIHW.shape[0], *synapse.weight_OIHW.shape[2:]
+    (pad_h, pad_w), (stride_h, stride_w) = synapse.padding, synapse.stride
+    image = inputs_BTN.reshape(batch * steps, *input_shape)
+    image = np.pad(image, ((0, 0), (0, 0), (pad_h, pad_h), (pad_w, pad_w)))
+    windows = sliding_window_view(image, kernel, axis=(2, 3))[:, :, ::stride_h, ::stride_w]
+    positions = windows.shape[2] * windows.shape[3]
+    patches_PK = windows.transpose(0, 2, 3, 1, 4, 5).reshape(batch * steps * positions, -1)
+    weight_KO = synapse.weight_OIHW.reshape(out_channels, -1).T.astype(dtype)
+    sums = (patches_PK.astype(dtype) @ weight_KO).reshape(batch * steps, positions, out_channels)
+    return np.asarray(sums.transpose(0, 2, 1).reshape(batch, steps, out_channels * positions))
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Spikes of every layer by name, and the membranes of the last layer, each `(B, T, N)`."""
+
+    spikes_BTN: dict[str, NDArray[np.uint8]]
+    membranes_BTN: Array
+
+    @property
+    def last(self) -> NDArray[np.uint8]:
+        """The spikes of the last layer."""
+        return list(self.spikes_BTN.values())[-1]
+
+
+def run_fixed(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
+    """Run the fixed-point network in Loihi's integers over a batch of recordings."""
+    x_BTN: Array = spikes_BTCHW.reshape(*spikes_BTCHW.shape[:2], -1)
+    spikes, membranes, largest = {}, x_BTN, network.input_max
+    for layer, shape in zip(network.layers, network.shapes, strict=False):
+        dtype = np.float32 if largest_sum(layer, largest) < (1 << 24) else np.float64
+        activation = synapse_product(layer.synapse, x_BTN, shape, dtype)
+        bias = neuron_bias(layer.synapse, activation.shape[-1])
+        x_BTN, membranes = loihi_neurons(activation, bias, layer.neuron)
+        spikes[layer.name], largest = x_BTN, 1
+    return Trace(spikes, membranes)
+
+
+def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
+    """Run the float network over a batch of recordings, in the precision of its weights."""
+    x_BTN: Array = spikes_BTCHW.reshape(*spikes_BTCHW.shape[:2], -1)
+    spikes, membranes = {}, x_BTN
+    for layer, shape in zip(network.layers, network.shapes, strict=False):
+        activation = synapse_product(layer.synapse, x_BTN, shape, layer.synapse.weight.dtype)
+        bias = neuron_bias(layer.synapse, activation.shape[-1])
+        x_BTN, membranes = float_neurons(activation, bias, layer.neuron)
+        spikes[layer.name] = x_BTN
+    return Trace(spikes, membranes)
+
+
+def largest_sum(layer: Layer[Any], input_max: int) -> int:
+    """Return a bound on |Σ w·x| of a layer of integer weights whose inputs reach `input_max`."""
+    weight = layer.synapse.weight
+    return int(
+        np.abs(weight.reshape(len(weight), -1).astype(np.int64)).sum(axis=1).max() * input_max
+    )
+
+
+def neuron_bias(synapse: Synapse, neurons: int) -> Array:
+    """Return the bias of each neuron, `(N,)`: a convolution's bias repeats over its positions."""
+    if synapse.bias_O is None:
+        return np.zeros(neurons, synapse.weight.dtype)
+    return np.repeat(synapse.bias_O, neurons // len(synapse.bias_O))
+
+
+class ReferenceTarget:
+    """Reads `model.net` with hardspike's own reader and runs it in NumPy."""
+
+    name = "reference"
+
+    def availability(self) -> Availability:
+        """NumPy is always there."""
+        return Availability(f"numpy {np.__version__}")
+
+    def run(
+        self,
+        artefacts: Path,
+        spikes_BTCHW: NDArray[np.uint8],
+        *,
+        record_layers: bool = False,
+        progress: Progress = no_progress,
+    ) -> TargetRun:
+        """Run `model.net`; see `hardware.target.Target`."""
+        network = read_netx(artefacts / "model.net")
+        widest = max(math.prod(shape) for shape in network.shapes)
+        chunk = max(1, _CHUNK_BYTES // (8 * 30 * widest * network.steps))
+        started, outputs, layers = time.perf_counter(), [], []
+        for start in range(0, len(spikes_BTCHW), chunk):
+            trace = run_fixed(network, spikes_BTCHW[start : start + chunk])
+            outputs.append(trace.last if network.readout == "count" else trace.membranes_BTN)
+            layers.append(trace.spikes_BTN if record_layers else {})
+            progress(min(start + chunk, len(spikes_BTCHW)), len(spikes_BTCHW))
+        seconds = time.perf_counter() - started
+        recorded = {key: np.concatenate([part[key] for part in layers]) for key in layers[0]}
+        return TargetRun(np.concatenate(outputs).astype(np.int32), seconds, layers_BTN=recorded)
