@@ -17,7 +17,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from export.netx_file import read_netx
 from export.network import (
     LIF,
     Conv,
@@ -28,6 +27,7 @@ from export.network import (
     Shape,
     Synapse,
 )
+from export.netx_file import read_netx
 from hardware.target import Availability, Progress, TargetRun, no_progress
 
 Array = NDArray[Any]
@@ -48,7 +48,7 @@ def truncated_product(state: Array, factor: int) -> NDArray[np.int64]:
 
 
 def wrap24(current: Array) -> Array:
-    """Wrap once around 24 bits, as Lava does: above 2^23 subtract 2^24, at or below −2^23 add it."""
+    """Wrap once around 24 bits, as Lava does: above 2^23 minus 2^24, at or below −2^23 plus it."""
     above = np.where(current > STATE_LIMIT, current - 2 * STATE_LIMIT, current)
     return np.where(above <= -STATE_LIMIT, current + 2 * STATE_LIMIT, above)
 
