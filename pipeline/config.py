@@ -1,0 +1,331 @@
+"""Experiment files: YAML into frozen, typed models, with every fault reported at once."""
+
+import json
+import os
+import types
+import typing
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from export.errors import HardspikeError
+from export.network import Readout
+from pipeline.data.settings import DataSettings
+from pipeline.neuron import Forward
+from pipeline.schema import Model
+from pipeline.surrogate import SurrogateName
+
+Positive = Annotated[int, Field(ge=1)]
+Decay = Annotated[float, Field(gt=0, le=1)]
+Rate = Annotated[float, Field(gt=0)]
+TargetName = Literal["reference", "onnxruntime", "onnxruntime-step", "loihi"]
+
+
+class ConvSettings(Model):
+    """A convolution and its neurons. `tau` and `threshold` default to the network's."""
+
+    type: Literal["conv"]
+    channels: Positive
+    kernel: Positive
+    stride: Positive = 1
+    padding: Annotated[int, Field(ge=0)] = 0
+    bias: bool = False
+    tau: Decay | None = None
+    threshold: Rate | None = None
+
+
+class DenseSettings(Model):
+    """A dense layer and its neurons. `tau` and `threshold` default to the network's."""
+
+    type: Literal["dense"]
+    units: Positive
+    bias: bool = False
+    tau: Decay | None = None
+    threshold: Rate | None = None
+
+
+LayerSettings = Annotated[ConvSettings | DenseSettings, Field(discriminator="type")]
+
+
+class NetworkSettings(Model):
+    """A stack of layers; the last is dense with one neuron a class.
+
+    `tau` is the share of the membrane kept a step, `threshold` is ϑ; `weight_gain` multiplies the
+    initial weights, which are uniform in ±1/√fan-in before.
+    """
+
+    layers: Annotated[tuple[LayerSettings, ...], Field(min_length=1)]
+    readout: Readout = "count"
+    tau: Decay = 0.9
+    threshold: Rate = 1.0
+    surrogate: SurrogateName = "sigmoid"
+    weight_gain: Rate = 2.0
+
+    @field_validator("layers")
+    @classmethod
+    def _ends_dense(cls, layers: tuple[Any, ...]) -> tuple[Any, ...]:
+        if layers[-1].type != "dense":
+            raise ValueError("the last layer must be of type dense, with one unit a class")
+        kinds = [layer.type for layer in layers]
+        if "conv" in kinds[kinds.index("dense") :]:
+            raise ValueError("a conv layer cannot follow a dense layer")
+        return layers
+
+
+class Adam(Model):
+    """Adam (Kingma and Ba 2015)."""
+
+    kind: Literal["adam"]
+    learning_rate: Rate = 2e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class SGD(Model):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"]
+    learning_rate: Rate = 0.1
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+
+
+class RhoWarmup(Model):
+    """ρ is 0 for `zero_epochs`, then rises linearly over `ramp_epochs` to its full value."""
+
+    zero_epochs: Annotated[int, Field(ge=0)] = 5
+    ramp_epochs: Annotated[int, Field(ge=0)] = 5
+
+
+class SlopeSchedule(Model):
+    """β: constant at `start`, or geometric from `start` to `end`, an epoch at a time."""
+
+    start: Rate = 2.0
+    end: Rate | None = None
+
+
+class SAST(Model):
+    """Sharpness-aware surrogate training (arXiv 2603.18039).
+
+    `rho` = 0 is the plain surrogate-forward network; `forward: hard` with it is the conventional
+    hard-forward network. `select_by` names the validation accuracy that picks the checkpoint.
+    """
+
+    method: Literal["sast"]
+    epochs: Positive = 20
+    batch_size: Positive = 50
+    rho: Annotated[float, Field(ge=0)] = 0.1
+    rho_warmup: RhoWarmup = RhoWarmup()
+    slope: SlopeSchedule = SlopeSchedule()
+    forward: Forward = "smooth"
+    optimizer: Annotated[Adam | SGD, Field(discriminator="kind")] = Adam(kind="adam")
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip_norm: Rate | None = None
+    select_by: Literal["smooth", "hard"] = "hard"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _forward_and_selection(self) -> "SAST":
+        if self.forward == "hard" and self.select_by == "smooth":
+            raise ValueError("select_by: smooth needs forward: smooth; a hard forward has none")
+        return self
+
+
+class ConvertSettings(Model):
+    """Fixed point: weights of `weight_bits` bits, sign included."""
+
+    weight_bits: Annotated[int, Field(ge=2, le=8)] = 8
+
+
+class LoihiSettings(Model):
+    """Lava's simulator: how many test recordings it gets, and its time limit in seconds."""
+
+    recordings: Positive | None = 100
+    timeout_seconds: Rate = 900.0
+
+
+class EvaluateSettings(Model):
+    """Targets to run. `threads` is for ONNX Runtime; none means all cores."""
+
+    targets: tuple[TargetName, ...] = ("reference", "onnxruntime", "onnxruntime-step", "loihi")
+    threads: Positive | None = None
+    loihi: LoihiSettings = LoihiSettings()
+
+
+class Config(Model):
+    """One experiment, from recordings to report."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    data: DataSettings
+    network: NetworkSettings
+    train: SAST
+    convert: ConvertSettings = ConvertSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _method_is_known(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("method", "sast") != "sast":
+            raise ValueError(f"method: found {value['method']!r}, allowed sast")
+        return value
+
+
+def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
+    """Read an experiment file and apply `overrides`, each `dotted.path=value`.
+
+    Raises:
+        HardspikeError: the file cannot be read or has faults; one line a fault with the file, the
+            dotted path, what was found and what is allowed.
+    """
+    tree = _read_yaml(path)
+    for override in overrides:
+        _apply(tree, override)
+    return parse_config(tree, str(path))
+
+
+def parse_config(tree: Any, source: str) -> Config:
+    """Check a tree of plain values against the models; `source` stands first in every fault."""
+    try:
+        return Config.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        raise HardspikeError(*(_fault(source, item) for item in error.errors())) from None
+    except (TypeError, ValueError) as error:
+        raise HardspikeError(f"{source}: holds a value that JSON cannot ({error})") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HardspikeError(f"{path}: cannot be read ({error})") from error
+    try:
+        tree = YAML(typ="safe", pure=True).load(StringIO(text))
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise HardspikeError(f"{where}: is not YAML ({problem})") from error
+    if not isinstance(tree, dict):
+        raise HardspikeError(f"{path}: found {type(tree).__name__}, a mapping is needed")
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Set one `dotted.path=value`; the value is read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise HardspikeError(f"--set {override}: found no 'path=value', allowed e.g. train.rho=0.1")
+    try:
+        value = YAML(typ="safe", pure=True).load(StringIO(text))
+    except YAMLError:
+        raise HardspikeError(f"--set {override}: the value is not YAML") from None
+    node: Any = tree
+    *parents, last = key.strip().split(".")
+    for part in parents:
+        node = _step(node, part, override)
+    if isinstance(node, list):
+        _step(node, last, override)
+        node[int(last)] = value
+    elif isinstance(node, dict):
+        node[last] = value
+    else:
+        raise HardspikeError(f"--set {override}: {key} lies below a plain value")
+
+
+def _step(node: Any, part: str, override: str) -> Any:
+    if isinstance(node, dict):
+        return node.setdefault(part, {})
+    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+        return node[int(part)]
+    allowed = f"an index below {len(node)}" if isinstance(node, list) else "no key here"
+    raise HardspikeError(f"--set {override}: found {part!r}, allowed {allowed}")
+
+
+def _fault(source: str, item: ErrorDetails) -> str:
+    """Put one pydantic fault into words: file, dotted path, what was found, what is allowed."""
+    keys, model = _walk(item["loc"])
+    path = ".".join(keys) or "(top)"
+    found = f"found {_short(item['input'])}"
+    match item["type"]:
+        case "extra_forbidden":
+            return f"{source}: {path}: unknown key, allowed {', '.join(sorted(model))}"
+        case "missing":
+            return f"{source}: {path}: found nothing, this key is needed"
+        case "union_tag_invalid":
+            allowed = item["ctx"]["expected_tags"].replace("'", "")
+            key = item["ctx"]["discriminator"].strip("'")
+            return f"{source}: {path}.{key}: found {item['ctx']['tag']!r}, allowed {allowed}"
+        case "union_tag_not_found":
+            key = item["ctx"]["discriminator"].strip("'")
+            return f"{source}: {path}.{key}: found nothing, this key is needed"
+        case "literal_error":
+            allowed = item["ctx"]["expected"].replace("'", "")
+            return f"{source}: {path}: {found}, allowed {allowed}"
+        case "value_error":
+            return f"{source}: {path}: {item['ctx']['error']}"
+    return f"{source}: {path}: {found}, {_lower(item['msg'])}"
+
+
+def _lower(message: str) -> str:
+    return message.removeprefix("Input ")[:1].lower() + message.removeprefix("Input ")[1:]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _walk(loc: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
+    """Follow a fault's location through the models, dropping the tags of discriminated unions.
+
+    Returns the keys as the file has them, and the keys allowed beside the last one.
+    """
+    keys: list[str] = []
+    candidates: list[type[BaseModel]] = [Config]
+    allowed: set[str] = set(Config.model_fields)
+    for part in loc:
+        if isinstance(part, str) and len(candidates) > 1:
+            tagged = [model for model in candidates if part in _tags(model)]
+            if tagged:
+                candidates = tagged
+                allowed = set(tagged[0].model_fields)
+                continue
+        keys.append(str(part))
+        if isinstance(part, int):
+            continue
+        allowed = {name for model in candidates for name in model.model_fields}
+        below = [model.model_fields[part] for model in candidates if part in model.model_fields]
+        candidates = [found for entry in below for found in _models(entry.annotation)]
+    return keys, allowed
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    values = (typing.get_args(entry.annotation) for entry in model.model_fields.values())
+    return {value for group in values for value in group if isinstance(value, str)}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if isinstance(annotation, types.GenericAlias | types.UnionType) or typing.get_origin(
+        annotation
+    ):
+        return [found for part in typing.get_args(annotation) for found in _models(part)]
+    return []
+
+
+def config_tree(config: BaseModel) -> dict[str, Any]:
+    """Return a config section as plain JSON values, in a stable order."""
+    tree: dict[str, Any] = config.model_dump(mode="json")
+    return tree
+
+
+def default_run_folder(config: Config) -> Path:
+    """Return `runs/<name>`, below `HARDSPIKE_RUNS` where that is set."""
+    return Path(os.environ.get("HARDSPIKE_RUNS", "runs")) / config.name

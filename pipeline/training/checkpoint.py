@@ -1,0 +1,116 @@
+"""The training state on disk: everything the next epoch depends on, in one safetensors file.
+
+Nothing random is stored: every epoch draws from a generator of its own, seeded by (seed, epoch).
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from export.errors import HardspikeError
+from export.files import write_bytes
+
+_SCHEMA = "hardspike.training/1"
+
+
+@dataclass
+class Progress:
+    """What training has done so far. `history` has one entry an epoch and no wall time in it."""
+
+    fingerprint: str
+    epoch: int = 0
+    gradient_evaluations: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    best_epoch: int = -1
+    best_score: tuple[float, float] = (-1.0, 0.0)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def save_state(
+    path: Path,
+    progress: Progress,
+    network: nn.Module,
+    best: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write the state after an epoch in one step."""
+    tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
+    tensors |= {f"best.{key}": value for key, value in best.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {
+            f"optimizer.{index}.{key}": torch.as_tensor(value)
+            for key, value in state.items()
+            if value is not None
+        }
+    write_tensors(path, tensors, {"schema": _SCHEMA, "progress": json.dumps(asdict(progress))})
+
+
+def load_state(
+    path: Path, fingerprint: str, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, Tensor]] | None:
+    """Restore network and optimiser; return the progress and the best weights.
+
+    None when there is no state, or one of another experiment (`fingerprint`).
+
+    Raises:
+        HardspikeError: the file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        tensors, metadata = read_tensors(path)
+        progress = Progress(**json.loads(metadata["progress"]))
+        if progress.fingerprint != fingerprint:
+            return None
+        progress.best_score = (progress.best_score[0], progress.best_score[1])
+        network.load_state_dict(_below(tensors, "network."))
+        _restore_optimizer(optimizer, _below(tensors, "optimizer."))
+        return progress, _below(tensors, "best.")
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise HardspikeError(
+            f"{path}: is not a training state ({error}); delete it to train from the start"
+        ) from error
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)
+    }
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors as safetensors in one step."""
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_bytes(path, save(plain, metadata=metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read tensors and metadata of a safetensors file.
+
+    Raises:
+        HardspikeError: the file is absent or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = list(file.keys())
+            return {key: file.get_tensor(key) for key in keys}, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise HardspikeError(f"{path}: is not readable as safetensors ({error})") from error
