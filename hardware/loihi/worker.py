@@ -25,11 +25,6 @@ W) of uint8. `result` becomes an HDF5 file with `outputs` (B, T, N) of int32 and
 `layers/<i>` (B, T, N) of uint8, neurons in (C, H, W) order. Standard output carries one JSON object
 a line; everything that Lava prints goes to standard error.
 
-All recordings of a job pass one network in one run, back to back. Layer l (from 0) answers l + 1
-steps late, since a synapse hands on what it summed a step before; its state is cleared when the
-first input of a recording reaches it, which `reset_offset=1` makes netx do. The recorders drop the
-lag, so row b·T + t of what they write belongs to step t of recording b.
-
 Axes: `B` recording, `T` step, `C` channel, `H` height, `W` width, `N` neuron.
 """
 
@@ -43,132 +38,17 @@ import sys
 import threading
 import time
 import traceback
-import types
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
 
-import h5py
-import lava
 import numpy as np
-from lava.magma.core.run_conditions import RunSteps
-from lava.magma.core.run_configs import Loihi2SimCfg
-from lava_processes import (
-    MODELS,
-    MembraneRecorder,
-    Recorder,
-    SpikeSource,
-    keep_lava_out_of_this_folder,
-)
+from lava_network import Streamed, load_netx
+from lava_processes import keep_lava_out_of_this_folder
 
 STOP_LIMIT_S = 5.0
 POLL_S = 0.2
-GRADED_BITS = 8
 PR_SET_PDEATHSIG = 1
-
-
-def load_netx() -> Any:
-    """Import the module `lava.lib.dl.netx.hdf5` without PyTorch and return it.
-
-    netx asks lava-dl's training package for one helper of resonate-and-fire neurons, and for
-    PyTorch wrappers that nothing here uses. Empty modules stand in for both. Lava looks for process
-    models beside a module's file, so theirs is said to lie in Lava's own folder.
-    """
-    folder = Path(next(iter(lava.__path__))) / "lib" / "dl" / "netx"
-    for name in ("slayer", "slayer.neuron", "slayer.neuron.rf", "netx.sequential_modules"):
-        module = types.ModuleType(f"lava.lib.dl.{name}")
-        module.__file__ = str(folder / "__init__.py")
-        module.__path__ = []
-        sys.modules[module.__name__] = module
-    sys.modules["lava.lib.dl.slayer.neuron.rf"].neuron_params = None
-    from lava.lib.dl.netx import hdf5
-
-    return hdf5
-
-
-class Streamed:
-    """One job: its network with a source and recorders around it, and the files they share."""
-
-    def __init__(self, netx: Any, job: dict[str, Any], folder: Path) -> None:
-        self.job, self._folder = job, folder
-        with h5py.File(job["net"], "r") as file:
-            self.readout, steps = file.attrs["readout"], int(file.attrs["steps"])
-            bits = GRADED_BITS if int(file.attrs["input_max"]) > 1 else 0
-        with h5py.File(job["spikes"], "r") as file:
-            self.batch, self.steps = file["spikes"].shape[:2]
-        if self.steps != steps:
-            raise ValueError(f"{job['spikes']}: {self.steps} steps a recording, allowed {steps}")
-        self.network = netx.Network(
-            net_config=job["net"], reset_interval=steps, reset_offset=1, input_message_bits=bits
-        )
-        self.lag = len(self.network.layers)
-        self.clock = self._file("clock", (1,), np.int64)
-        self.source = SpikeSource(path=job["spikes"], shape=self.network.inp.shape)
-        self.source.s_out.connect(self.network.inp)
-        self.layers: list[Path] = []
-        self.output = self._record_output()
-        if job["record_layers"]:
-            self.layers = [self._record(layer, at) for at, layer in enumerate(self.network.layers)]
-
-    @property
-    def total(self) -> int:
-        """Steps of the run: every recording's, and the lag of the last layer."""
-        return self.batch * self.steps + self.lag
-
-    def _file(self, name: str, shape: tuple[int, ...], dtype: Any) -> Path:
-        path = self._folder / f"{name}.npy"
-        np.lib.format.open_memmap(path, "w+", dtype, shape).flush()
-        return path
-
-    def _rows(self, name: str, shape: tuple[int, ...], dtype: Any) -> Path:
-        return self._file(name, (self.batch * self.steps, *shape), dtype)
-
-    def _record_output(self) -> Path:
-        layer, shape = self.network.out_layer, self.network.out.shape
-        spikes = self._record(layer, self.lag - 1)
-        if self.readout == "count":
-            return spikes
-        path = self._rows("membranes", shape, np.int32)
-        probe = MembraneRecorder(path=str(path), lag=self.lag, shape=shape)
-        probe.state.connect_var(layer.neuron.v)
-        return path
-
-    def _record(self, layer: Any, index: int) -> Path:
-        path = self._folder / f"layer-{index}.npy"
-        if not path.exists():
-            self._rows(f"layer-{index}", layer.out.shape, np.uint8)
-            recorder = Recorder(
-                path=str(path), lag=index + 1, clock=str(self.clock), shape=layer.out.shape
-            )
-            layer.out.connect(recorder.a_in)
-        return path
-
-    def start(self) -> None:
-        """Compile the network and start Lava's processes."""
-        config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=MODELS)
-        self.network.create_runtime(run_cfg=config)
-
-    def run(self) -> None:
-        """Run every step; returns when the last is done."""
-        self.network.run(condition=RunSteps(num_steps=self.total))
-
-    def write(self, timing: dict[str, Any]) -> None:
-        """Write the result under a temporary name, then rename it."""
-        result = Path(self.job["result"])
-        temporary = result.with_suffix(".part")
-        with h5py.File(temporary, "w") as file:
-            file.attrs["timing"] = json.dumps(timing)
-            self._put(file, "outputs", self.output, np.int32)
-            for index, path in enumerate(self.layers):
-                self._put(file, f"layers/{index}", path, np.uint8)
-        temporary.replace(result)
-
-    def _put(self, file: Any, name: str, path: Path, dtype: Any) -> None:
-        rows = np.load(path, mmap_mode="r")
-        if rows.ndim == 4:
-            rows = rows.transpose(0, 3, 2, 1)
-        data = rows.reshape(self.batch, self.steps, -1).astype(dtype)
-        file.create_dataset(name, data=data, compression="lzf")
 
 
 class Channel:
@@ -185,9 +65,10 @@ class Channel:
 
 
 def die_with_parent(parent: int) -> None:
-    """End this process, and every process it forks, when the process before it ends.
+    """End this process, and every process it forks, when the process that started it ends.
 
-    Linux's kernel does so; elsewhere a thread waits until standard input closes.
+    Linux's kernel does so, even to a process that hangs. Elsewhere a thread does, which waits until
+    standard input closes.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -215,11 +96,12 @@ def stop(network: Any) -> bool:
     thread = threading.Thread(target=network.stop, daemon=True)
     thread.start()
     thread.join(STOP_LIMIT_S)
-    if thread.is_alive():
+    hangs = thread.is_alive()
+    if hangs:
         _HUNG.append(network)
         for child in multiprocessing.active_children():
             child.kill()
-    return not thread.is_alive()
+    return not hangs
 
 
 _HUNG: list[Any] = []
@@ -228,16 +110,31 @@ _HUNG: list[Any] = []
 def report_progress(
     streamed: Streamed, done: int, total: int, channel: Channel, over: threading.Event
 ) -> None:
-    """Send the number of steps done until `over` is set."""
+    """Send the number of steps done until `over` is set; watch Lava's processes meanwhile."""
     clock = np.load(streamed.clock, mmap_mode="r")
     while not over.wait(POLL_S):
         channel.send("progress", done=done + int(clock[0]), total=total)
+        status = next(filter(None, map(exit_status, actors(streamed.network))), 0)
+        if status and not over.is_set():
+            channel.send("error", message=f"one of Lava's processes ended with status {status}")
+
+
+def actors(network: Any) -> list[Any]:
+    """Return the processes that Lava started for `network`."""
+    return getattr(getattr(network.runtime, "_messaging_infrastructure", None), "actors", [])
+
+
+def exit_status(actor: Any) -> int:
+    """Return 0 for a process that runs, is closed or ended by itself, its exit status otherwise."""
+    try:
+        return actor.exitcode or 0
+    except ValueError:
+        return 0
 
 
 def failure(network: Any, error: BaseException) -> str:
     """Return the first error of Lava's processes, or `error` itself, as one line."""
-    actors = getattr(getattr(network.runtime, "_messaging_infrastructure", None), "actors", [])
-    errors = [actor.exception for actor in actors]
+    errors = [actor.exception for actor in actors(network)]
     first = next((found[0] for found in errors if found), error)
     return f"{type(first).__name__}: {first}"
 
