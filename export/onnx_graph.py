@@ -1,0 +1,216 @@
+"""The nodes of the fixed-point network in ONNX: synapses, and Loihi's neuron in floating point.
+
+Axes: `T` time step, `B` batch, `N` neuron, `L` = T·B rows of a product (B rows in the step form).
+
+Integers live in float32 and float64 wherever those hold them exactly, because onnxruntime's
+float operators are the fast ones:
+
+1. Products. Σ|w|·x < 2^23 (required), so a float32 sum is exact in any order; weights are stored
+   shifted left by 6 bits, which changes exponents only. Dense weights are even, so w/2 fits int8:
+   MatMulInteger over uint8 inputs up to 127, where two products still fit the 16 bits that
+   processors without VNNI add them in; the sum is then multiplied by 128.
+2. Leak. trunc(v·k/4096) = the integer part of v·(k/4096) in float64: 24 and 13 bits make 37 < 53.
+3. Membrane. x = leak + drive is exact in float32 up to 2^24. Beyond, the sign alone matters: above
+   2^23 the neuron fires whatever the threshold, below −2^23 it is clipped.
+4. Threshold and reset. fired = x where x > vth << 6, else 0 (ThresholdedRelu; strict), and
+   v = x − fired. A spike is fired > 0, since no threshold is negative. The clip at 2^23 − 1 can
+   not be seen (`export.bounds.membrane_clips`), the one below is left out where the bound allows.
+5. Wrap. Left out where `export.bounds.current_wraps` proves that it cannot act. With a synaptic
+   filter (du < 4095) current and membrane are added in float64 and clipped at both ends.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from export.bounds import ALIGN, STATE_END, current_wraps, membrane_clips
+from export.network import Conv, Layer, LoihiLIF, Shape
+from export.registers import CURRENT_DECAY
+
+INPUT, INPUT_TIME_FIRST = "spikes", "spikes_TBCHW"
+INT8_INPUT_MAX = 127
+"""Largest input of an int8 product: 127 · (128 + 128) < 2^15."""
+
+
+class Graph:
+    """Collects nodes and initialisers; every method returns the name of what it made."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: Any, dtype: Any) -> str:
+        """Add an initialiser."""
+        array = np.ascontiguousarray(value, dtype)
+        if all(known.name != name for known in self.initializers):
+            self.initializers.append(numpy_helper.from_array(array.reshape(np.shape(value)), name))
+        return name
+
+    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Add a node with one output, named like it."""
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    def reshape(self, value: str, sizes: Shape, output: str) -> str:
+        """Add a reshape to fixed sizes; −1 stands for what is left."""
+        return self.add(
+            "Reshape", [value, self.constant(f"{output}.sizes", sizes, np.int64)], output
+        )
+
+    def cast(self, value: str, kind: int, output: str) -> str:
+        """Add a conversion; from float to integer it truncates towards zero."""
+        return self.add("Cast", [value], output, to=kind)
+
+
+def as_float(graph: Graph, x: str, output: str) -> str:
+    """Add the 0/1 (or count) values of `x` in float32: `spikes`, or what a layer fired."""
+    if x in (INPUT, INPUT_TIME_FIRST):
+        return graph.cast(x, TensorProto.FLOAT, output)
+    return graph.add("Min", [x, graph.constant("one", 1, np.float32)], output)
+
+
+def as_bytes(graph: Graph, x: str, output: str) -> str:
+    """Add the same in uint8."""
+    if x in (INPUT, INPUT_TIME_FIRST):
+        return x
+    return graph.cast(graph.cast(x, TensorProto.BOOL, f"{output}.bool"), TensorProto.UINT8, output)
+
+
+def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
+    """Add Σ w·x << 6 in float32, `(L, …)`; `rows` is the shape that `x` takes, −1 for L."""
+    name, synapse = layer.name, layer.synapse
+    if isinstance(synapse, Conv):
+        image = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.image")
+        weight = graph.constant(f"{name}.weight", synapse.weight_OIHW * ALIGN, np.float32)
+        padding = [*synapse.padding, *synapse.padding]
+        return graph.add(
+            "Conv", [image, weight], f"{name}.drive", strides=list(synapse.stride), pads=padding
+        )
+    if input_max <= INT8_INPUT_MAX:
+        counts = graph.reshape(as_bytes(graph, x, f"{name}.input"), rows, f"{name}.counts")
+        weight = graph.constant(f"{name}.weight", synapse.weight_OI.T // 2, np.int8)
+        halves = graph.add("MatMulInteger", [counts, weight], f"{name}.halves")
+        sums = graph.cast(halves, TensorProto.FLOAT, f"{name}.sums")
+        two = graph.constant("twice_aligned", 2 * ALIGN, np.float32)
+        return graph.add("Mul", [sums, two], f"{name}.drive")
+    counts = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.counts")
+    weight = graph.constant(f"{name}.weight", synapse.weight_OI.T * ALIGN, np.float32)
+    return graph.add("MatMul", [counts, weight], f"{name}.drive")
+
+
+def drive(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
+    """Add what a step brings to the membrane (filtered: to the current), `(L, …)` in float32.
+
+    Without a synaptic filter that is wrap24(Σ w·x << 6) + (bias << 6); with one the filter's
+    nodes wrap and add the bias.
+    """
+    raw = synapses(graph, layer, x, rows, input_max)
+    if filters_current(layer):
+        return raw
+    if current_wraps(layer, input_max):
+        raw = _wrap(graph, raw, f"{layer.name}.wrap", np.float32)
+    if layer.synapse.bias_O is None:
+        return raw
+    size = (-1, 1, 1) if isinstance(layer.synapse, Conv) else (-1,)
+    bias = np.asarray(layer.synapse.bias_O).reshape(size) * ALIGN
+    name = graph.constant(f"{layer.name}.bias", bias, np.float32)
+    return graph.add("Add", [raw, name], f"{layer.name}.biased")
+
+
+def filters_current(layer: Layer[LoihiLIF]) -> bool:
+    """Whether the layer has a synaptic current that outlives its step."""
+    return layer.neuron.current_decay != CURRENT_DECAY.maximum
+
+
+def states(layer: Layer[LoihiLIF]) -> list[str]:
+    """Return the names of the layer's states: v, and with a synaptic filter u."""
+    return [f"{layer.name}.v", f"{layer.name}.u"][: 1 + filters_current(layer)]
+
+
+def neuron(
+    graph: Graph, layer: Layer[LoihiLIF], drive_BN: str, input_max: int, neurons: int
+) -> tuple[str, list[str]]:
+    """Add one step of the neurons of `layer`; return (fired, next states), all `(B, N)`.
+
+    Reads the states by their names and adds `.state`: v in float32, u in float64.
+    """
+    name = layer.name
+    kept = _leak(graph, f"{name}.v", 4096 - layer.neuron.membrane_decay, f"{name}.v_kept")
+    following = []
+    if filters_current(layer):
+        current = _current(graph, layer, drive_BN)
+        following.append(current)
+        x = _filtered_membrane(graph, layer, kept, current, neurons)
+    else:
+        x = graph.add("Add", [kept, drive_BN], f"{name}.membrane")
+        if membrane_clips(layer, input_max):
+            floor = graph.constant(f"{name}.floor", 1 - STATE_END, np.float32)
+            x = graph.add("Max", [x, floor], f"{name}.clipped")
+    fired = graph.add(
+        "ThresholdedRelu", [x], f"{name}.fired", alpha=float(layer.neuron.threshold * ALIGN)
+    )
+    return fired, [graph.add("Sub", [x, fired], f"{name}.v.after"), *following]
+
+
+def _leak(graph: Graph, state: str, share: int, output: str) -> str:
+    """Add trunc(state · share / 4096); float32 in, float32 out. All of it kept needs no node."""
+    if share == 4096:
+        return f"{state}.state"
+    wide = graph.cast(f"{state}.state", TensorProto.DOUBLE, f"{output}.wide")
+    keep = graph.constant(f"{state}_keep", share / 4096, np.float64)
+    product = graph.add("Mul", [wide, keep], f"{output}.product")
+    whole = graph.cast(product, TensorProto.INT32, f"{output}.whole")
+    return graph.cast(whole, TensorProto.FLOAT, output)
+
+
+def _current(graph: Graph, layer: Layer[LoihiLIF], drive_BN: str) -> str:
+    """Add u ← wrap24(trunc(u · (4096 − du − 1) / 4096) + drive) in float64."""
+    name = layer.name
+    share = (4096 - layer.neuron.current_decay - 1) / 4096
+    keep = graph.constant(f"{name}.u_keep", share, np.float64)
+    product = graph.add("Mul", [f"{name}.u.state", keep], f"{name}.u_kept.product")
+    whole = graph.cast(product, TensorProto.INT32, f"{name}.u_kept.whole")
+    kept = graph.cast(whole, TensorProto.DOUBLE, f"{name}.u_kept")
+    wide = graph.cast(drive_BN, TensorProto.DOUBLE, f"{name}.drive.wide")
+    raw = graph.add("Add", [kept, wide], f"{name}.current")
+    return _wrap(graph, raw, f"{name}.u.after", np.float64)
+
+
+def _filtered_membrane(
+    graph: Graph, layer: Layer[LoihiLIF], kept: str, current: str, neurons: int
+) -> str:
+    """Add clip24(kept + u + (bias << 6)) in float64 and return it in float32."""
+    name, bias = layer.name, layer.synapse.bias_O
+    x = graph.cast(kept, TensorProto.DOUBLE, f"{name}.v_kept.double")
+    x = graph.add("Add", [x, current], f"{name}.membrane")
+    if bias is not None:
+        each = np.repeat(np.asarray(bias) * ALIGN, neurons // len(bias))
+        x = graph.add(
+            "Add", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
+        )
+    ends = [
+        graph.constant(f"{name}.{end}", value, np.float64)
+        for end, value in (("floor", 1 - STATE_END), ("ceiling", STATE_END - 1))
+    ]
+    return graph.cast(
+        graph.add("Clip", [x, *ends], f"{name}.clipped"), TensorProto.FLOAT, f"{name}.x"
+    )
+
+
+def _wrap(graph: Graph, raw: str, output: str, dtype: Any) -> str:
+    """Add the wrap at 24 bits: above 2^23 minus 2^24, at or below −2^23 plus 2^24."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    top = graph.constant(f"{output}.top", STATE_END, dtype)
+    bottom = graph.constant(f"{output}.bottom", -STATE_END, dtype)
+    turn = graph.constant(f"{output}.turn", 2 * STATE_END, dtype)
+    above = graph.cast(
+        graph.add("Greater", [raw, top], f"{output}.is_above"), kind, f"{output}.above"
+    )
+    below = graph.cast(
+        graph.add("LessOrEqual", [raw, bottom], f"{output}.is_below"), kind, f"{output}.below"
+    )
+    turns = graph.add("Sub", [below, above], f"{output}.turns")
+    shift = graph.add("Mul", [turns, turn], f"{output}.shift")
+    return graph.add("Add", [raw, shift], output)

@@ -1,0 +1,206 @@
+"""Fixed-point networks in ONNX, built from the contract.
+
+Axes: `B` batch, `T` time step, `C` channel, `H` height, `W` width, `N` neuron.
+
+Two forms, both with a free batch:
+
+    step      spikes (B, C, H, W) uint8, states <layer>.v and, with a synaptic filter, <layer>.u
+              (B, N) int32 → output (B, N), states <layer>.v.next, <layer>.u.next
+    sequence  spikes (B, T, C, H, W) uint8 → output (B, T, N); T is free too
+
+`output` holds spikes (uint8) for a `count` readout and membranes after the reset (int32) for
+`membrane`. In the sequence form a layer's synapses are one product over T·B rows and its neurons a
+Scan over T; the value `<layer>.fired_TBN` inside is above 0 where a neuron fired.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+from export.bounds import STATE_END, current_peak, largest_sum
+from export.errors import HardspikeError
+from export.files import write_bytes
+from export.metadata import describe
+from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Shape
+from export.onnx_graph import INPUT, INPUT_TIME_FIRST, Graph, as_bytes, drive, neuron, states
+from export.registers import register_faults
+
+SCHEMA = "hardspike.onnx/1"
+OPSET, IR_VERSION = 21, 10
+_CURRENT_END = (1 << 31) - 2 * STATE_END
+_STATE_KIND = {"v": TensorProto.FLOAT, "u": TensorProto.DOUBLE}
+
+
+def write_step(network: FixedPointNetwork, path: Path) -> None:
+    """Write one time step, states in and out; the same network gives the same bytes.
+
+    Raises:
+        HardspikeError: a number overruns its register or a sum its bits (one line each), or the
+            file cannot be written.
+    """
+    graph, x = Graph(), INPUT
+    inputs = [_value(INPUT, TensorProto.UINT8, "B", *network.input_shape)]
+    outputs, last_v = [], ""
+    for layer, rows, size, input_max in _walk(network):
+        raw = drive(graph, layer, x, rows, input_max)
+        drive_BN = graph.reshape(raw, (-1, size), f"{layer.name}.drive_BN")
+        for state in states(layer):
+            inputs.append(_value(state, TensorProto.INT32, "B", size))
+            graph.cast(state, _STATE_KIND[state[-1]], f"{state}.state")
+        x, after = neuron(graph, layer, drive_BN, input_max, size)
+        for state, value in zip(states(layer), after, strict=True):
+            following = graph.cast(value, TensorProto.INT32, f"{state}.next")
+            outputs.append(_value(following, TensorProto.INT32, "B", size))
+        last_v = f"{layer.name}.v.next"
+    if network.readout == "count":
+        graph.add("Identity", [as_bytes(graph, x, "output.bytes")], "output")
+    else:
+        graph.add("Identity", [last_v], "output")
+    outputs.insert(0, _value("output", _output_kind(network), "B", math.prod(network.shapes[-1])))
+    _write(network, "step", graph, inputs, outputs, path)
+
+
+def write_sequence(network: FixedPointNetwork, path: Path) -> None:
+    """Write all time steps at once; see `write_step`."""
+    graph = Graph()
+    last_first = [1, 0, *range(2, 2 + len(network.input_shape))]
+    graph.add("Transpose", [INPUT], INPUT_TIME_FIRST, perm=last_first)
+    graph.add("Shape", [INPUT_TIME_FIRST], "shape_TB", start=0, end=2)
+    graph.add("Shape", [INPUT], "shape_B", start=0, end=1)
+    x, membranes = INPUT_TIME_FIRST, ""
+    layers = list(_walk(network))
+    for index, (layer, rows, size, input_max) in enumerate(layers):
+        raw = drive(graph, layer, x, rows, input_max)
+        keep_v = network.readout == "membrane" and index == len(layers) - 1
+        x, membranes = _scan(graph, layer, raw, size, input_max, keep_v)
+    if network.readout == "count":
+        fired = graph.cast(x, TensorProto.BOOL, "output.fired")
+        turned = graph.add("Transpose", [fired], "output.turned", perm=[1, 0, 2])
+        graph.cast(turned, TensorProto.UINT8, "output")
+    else:
+        turned = graph.add("Transpose", [membranes], "output.turned", perm=[1, 0, 2])
+        graph.cast(turned, TensorProto.INT32, "output")
+    inputs = [_value(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
+    output = _value("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))
+    _write(network, "sequence", graph, inputs, [output], path)
+
+
+def _scan(
+    graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int, keep_v: bool
+) -> tuple[str, str]:
+    """Add the neurons of `layer` over all steps; return what fired and, if kept, v: `(T, B, N)`."""
+    name, body = layer.name, Graph()
+    count = graph.constant(f"{name}.N", [size], "int64")
+    shape_TBN = graph.add("Concat", ["shape_TB", count], f"{name}.shape_TBN", axis=0)
+    shape_BN = graph.add("Concat", ["shape_B", count], f"{name}.shape_BN", axis=0)
+    drive_TBN = graph.add("Reshape", [raw, shape_TBN], f"{name}.drive_TBN")
+    fired, after = neuron(body, layer, f"{name}.drive_BN", input_max, size)
+    kinds = [_STATE_KIND[state[-1]] for state in states(layer)]
+    starts = [
+        graph.add(
+            "ConstantOfShape",
+            [shape_BN],
+            f"{state}.start",
+            value=helper.make_tensor("zero", kind, [1], [0]),
+        )
+        for state, kind in zip(states(layer), kinds, strict=True)
+    ]
+    results = [fired]
+    if keep_v:
+        results.append(body.add("Identity", [after[0]], f"{name}.v.kept"))
+    held = [
+        _value(f"{state}.state", kind, "B", size)
+        for state, kind in zip(states(layer), kinds, strict=True)
+    ]
+    scanned = [_value(value, TensorProto.FLOAT, "B", size) for value in results]
+    step = helper.make_graph(
+        body.nodes,
+        f"{name}.step",
+        [*held, _value(f"{name}.drive_BN", TensorProto.FLOAT, "B", size)],
+        [
+            *(_value(value, kind, "B", size) for value, kind in zip(after, kinds, strict=True)),
+            *scanned,
+        ],
+        initializer=body.initializers,
+    )
+    finals = [f"{state}.end" for state in states(layer)]
+    stacked = [f"{name}.fired_TBN", f"{name}.v_TBN"][: len(results)]
+    graph.nodes.append(
+        helper.make_node(
+            "Scan",
+            [*starts, drive_TBN],
+            [*finals, *stacked],
+            name=f"{name}.scan",
+            body=step,
+            num_scan_inputs=1,
+        )
+    )
+    return stacked[0], stacked[-1]
+
+
+def _walk(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:
+    """Yield each layer with the shape its input takes (−1 for rows), its size and input's limit."""
+    _check(network)
+    shapes = network.shapes
+    for index, layer in enumerate(network.layers):
+        given = shapes[index]
+        rows = given if isinstance(layer.synapse, Conv) else (math.prod(given),)
+        yield layer, (-1, *rows), math.prod(shapes[index + 1]), 1 if index else network.input_max
+
+
+def _check(network: FixedPointNetwork) -> None:
+    """Raise where float32 sums or 32-bit currents of the graph would not be exact."""
+    faults = list(register_faults(network))
+    for index, layer in enumerate(network.layers if not faults else ()):
+        input_max = 1 if index else network.input_max
+        total = largest_sum(layer, input_max)
+        peak = current_peak(layer, input_max, network.steps)
+        if total >= STATE_END:
+            faults.append(
+                f"layer {layer.name}: accumulator: found sums up to {total}, "
+                f"allowed up to {STATE_END - 1}"
+            )
+        if peak > _CURRENT_END:
+            faults.append(
+                f"layer {layer.name}: current: found up to {peak}, allowed up to {_CURRENT_END}"
+            )
+    if faults:
+        raise HardspikeError(*faults)
+
+
+def _value(name: str, kind: int, *sizes: str | int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, list(sizes))
+
+
+def _output_kind(network: FixedPointNetwork) -> int:
+    return TensorProto.UINT8 if network.readout == "count" else TensorProto.INT32
+
+
+def _write(
+    network: FixedPointNetwork,
+    form: str,
+    graph: Graph,
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+    path: Path,
+) -> None:
+    main = helper.make_graph(
+        graph.nodes, f"hardspike {form}", inputs, outputs, initializer=graph.initializers
+    )
+    described = describe(network, SCHEMA)
+    model = helper.make_model(
+        main,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="hardspike",
+        producer_version=described["version"],
+    )
+    helper.set_model_props(model, {**described, "form": form})
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise HardspikeError(f"{path}: the network makes no valid ONNX ({error})") from error
+    write_bytes(path, model.SerializeToString(deterministic=True))
