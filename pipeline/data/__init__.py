@@ -1,0 +1,1 @@
+"""Event recordings and their binning into spike tensors."""
