@@ -6,11 +6,12 @@ Two forms, both with a free batch:
 
     step      spikes (B, C, H, W) uint8, states <layer>.v and, with a synaptic filter, <layer>.u
               (B, N) int32 → output (B, N), states <layer>.v.next, <layer>.u.next
-    sequence  spikes (B, T, C, H, W) uint8 → output (B, T, N); T is free too
+    sequence  spikes (B, T, C, H, W) uint8 → output (B, T, N), and spikes/<layer> (B, T, N) uint8
+              for every layer; T is free too
 
 `output` holds spikes (uint8) for a `count` readout and membranes after the reset (int32) for
 `membrane`. In the sequence form a layer's synapses are one product over T·B rows and its neurons a
-Scan over T; the value `<layer>.fired_TBN` inside is above 0 where a neuron fired.
+Scan over T.
 """
 
 import math
@@ -70,22 +71,28 @@ def write_sequence(network: FixedPointNetwork, path: Path) -> None:
     graph.add("Transpose", [INPUT], INPUT_TIME_FIRST, perm=last_first)
     graph.add("Shape", [INPUT_TIME_FIRST], "shape_TB", start=0, end=2)
     graph.add("Shape", [INPUT], "shape_B", start=0, end=1)
-    x, membranes = INPUT_TIME_FIRST, ""
-    layers = list(_walk(network))
-    for index, (layer, rows, size, input_max) in enumerate(layers):
+    x, membranes, last = INPUT_TIME_FIRST, "", ""
+    outputs = [_value("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))]
+    for layer, rows, size, input_max in _walk(network):
         raw = drive(graph, layer, x, rows, input_max)
-        keep_v = network.readout == "membrane" and index == len(layers) - 1
+        keep_v = network.readout == "membrane" and layer is network.layers[-1]
         x, membranes = _scan(graph, layer, raw, size, input_max, keep_v)
+        last = _batch_first(graph, x, f"spikes/{layer.name}", TensorProto.UINT8)
+        outputs.append(_value(last, TensorProto.UINT8, "B", "T", size))
     if network.readout == "count":
-        fired = graph.cast(x, TensorProto.BOOL, "output.fired")
-        turned = graph.add("Transpose", [fired], "output.turned", perm=[1, 0, 2])
-        graph.cast(turned, TensorProto.UINT8, "output")
+        graph.add("Identity", [last], "output")
     else:
-        turned = graph.add("Transpose", [membranes], "output.turned", perm=[1, 0, 2])
-        graph.cast(turned, TensorProto.INT32, "output")
+        _batch_first(graph, membranes, "output", TensorProto.INT32)
     inputs = [_value(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
-    output = _value("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))
-    _write(network, "sequence", graph, inputs, [output], path)
+    _write(network, "sequence", graph, inputs, outputs, path)
+
+
+def _batch_first(graph: Graph, values_TBN: str, output: str, kind: int) -> str:
+    """Add `(B, T, N)` integers: of membranes their value, of what fired whether it did."""
+    if kind == TensorProto.UINT8:
+        values_TBN = graph.cast(values_TBN, TensorProto.BOOL, f"{output}.fired")
+    turned = graph.add("Transpose", [values_TBN], f"{output}.turned", perm=[1, 0, 2])
+    return graph.cast(turned, kind, output)
 
 
 def _scan(
