@@ -22,6 +22,8 @@ from hardware.target import Availability
 WORKER = Path(__file__).with_name("worker.py")
 LOCK = WORKER.with_name("worker.py.lock")
 PYTHON = "3.10"
+SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Variables for Lava's processes: there are more of them than processors, so none needs threads."""
 FIND_LIMIT_S = 20.0
 PREPARE_LIMIT_S = 600.0
 _LONGEST_CAUSE = 300

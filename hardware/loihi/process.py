@@ -21,11 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hardware.loihi.environment import WORKER
+from hardware.loihi.environment import SINGLE_THREADED, WORKER
 
 END_LIMIT_S = 3.0
 SHARED_MEMORY = Path("/dev/shm")
-_SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Worker:
@@ -40,7 +39,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [interpreter, "-E", "-s", WORKER, folder],
                 cwd=WORKER.parent,
-                env={**os.environ, **_SINGLE_THREADED},
+                env={**os.environ, **SINGLE_THREADED},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -93,8 +92,9 @@ class Worker:
         how = "hangs" if status is None else f"ended with status {status}"
         if status is not None and status < 0:
             how = f"was killed by {_signal_name(-status)}"
-        lines = self._log.read_text(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+        lines = self._log.read_text(errors="replace").splitlines()
+        telling = [line.strip() for line in lines if line.strip() and not _is_warning(line)]
+        last = telling[-1] if telling else "its log is empty"
         return f"{how} ({last})"
 
     def _end(self) -> None:
@@ -115,6 +115,11 @@ class Worker:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _is_warning(line: str) -> bool:
+    """Whether Python's warnings wrote this line: `file:7: UserWarning: …` or the code beneath."""
+    return "Warning: " in line or line.strip().startswith("warnings.warn(")
 
 
 def _signal_name(number: int) -> str:

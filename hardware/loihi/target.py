@@ -21,6 +21,7 @@ from export.network import FixedPointNetwork
 from export.netx_file import read_netx
 from hardware.loihi import environment
 from hardware.loihi.environment import Announce, announce_on_stderr
+from hardware.loihi.limits import check_limits
 from hardware.loihi.process import Worker
 from hardware.target import Availability, Progress, TargetRun, no_progress
 
@@ -77,16 +78,27 @@ def run_jobs(
         HardspikeError: the worker failed, was killed, or ran out of time; one line.
     """
     interpreter, _ = environment.prepare(announce)
+    try:
+        with tempfile.TemporaryDirectory(prefix="hardspike-loihi-") as folder:
+            return _run_in(Path(folder), interpreter, jobs, timeout_s, progress)
+    except OSError as error:
+        raise HardspikeError(
+            f"loihi: the exchange with Lava's worker failed ({error}); "
+            "the folder for temporary files must be writable and have room"
+        ) from error
+
+
+def _run_in(
+    folder: Path, interpreter: Path, jobs: Sequence[Job], timeout_s: float, progress: Progress
+) -> tuple[list[JobResult], dict[str, Any]]:
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hardspike-loihi-") as name:
-        folder = Path(name)
-        orders = [_order(folder, index, job) for index, job in enumerate(jobs)]
-        with Worker(interpreter, folder, orders) as worker:
-            followed = _follow(worker, len(jobs), began, timeout_s, progress)
-        results = [
-            _read_result(Path(order["result"]), timing)
-            for order, timing in zip(orders, followed.timings, strict=True)
-        ]
+    orders = [_order(folder, index, job) for index, job in enumerate(jobs)]
+    with Worker(interpreter, folder, orders) as worker:
+        followed = _follow(worker, len(jobs), began, timeout_s, progress)
+    results = [
+        _read_result(Path(order["result"]), timing)
+        for order, timing in zip(orders, followed.timings, strict=True)
+    ]
     details = {
         "versions": followed.versions,
         "startup_s": followed.running_s,
@@ -177,6 +189,7 @@ class LoihiTarget:
     ) -> TargetRun:
         """Run `model.net`; see `hardware.target.Target`. Progress counts time steps."""
         network = read_netx(artefacts / "model.net")
+        check_limits(network)
         _check_recordings(network, spikes_BTCHW)
         job = Job(artefacts / "model.net", spikes_BTCHW, record_layers)
         results, details = run_jobs(

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -151,6 +152,22 @@ def test_failure_inside_the_worker_is_one_line(artefacts: Path) -> None:
 def test_recordings_must_fit(artefacts: Path, shape: tuple[int, ...], value: int) -> None:
     with pytest.raises(HardspikeError, match=r"recordings: found .*, allowed"):
         LoihiTarget().run(artefacts, np.full(shape, value, np.uint8))
+
+
+def test_unwritable_temporary_folder_is_one_line(
+    artefacts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(artefacts / "absent"))
+    with pytest.raises(HardspikeError, match="temporary files must be writable") as caught:
+        LoihiTarget().run(artefacts, recordings(2))
+    assert "\n" not in str(caught.value)
+
+
+def test_network_beyond_lava_is_refused(tmp_path: Path) -> None:
+    layers = (Layer("out", Dense(np.zeros((3, 12), np.int32)), LoihiLIF(300, 50)),)
+    write_netx(FixedPointNetwork((1, 3, 4), layers, "count", 5, 0.01), tmp_path / "model.net")
+    with pytest.raises(HardspikeError, match="layer out: dense weights"):
+        LoihiTarget().run(tmp_path, recordings(2))
 
 
 def test_killed_worker_is_one_line(artefacts: Path) -> None:
