@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 
 from export.files import replacing
 from pipeline.data.events import Dataset, Recordings, bin_events
@@ -21,6 +22,7 @@ _OFF_RGB = np.array([0.13, 0.40, 0.67])
 _BINNING_BLOCK = 200
 _STRIP_STEPS = 10
 _DPI = 120
+_CELL_INCHES = 0.62
 Image = npt.NDArray[np.float64]
 
 
@@ -91,33 +93,43 @@ def contact_sheet(dataset: Dataset, path: Path, *, columns: int = 6) -> None:
         HardspikeError: the file cannot be written.
     """
     shown = [c for c in range(len(dataset.classes)) if np.any(dataset.labels_B == c)]
-    strip = min(_STRIP_STEPS, dataset.spikes_BTCHW.shape[1])
-    figure = Figure(figsize=(0.62 * (columns + strip) + 1.6, 0.62 * len(shown) + 0.8), dpi=_DPI)
-    widths = [1.0] * columns + [0.35] + [1.0] * strip
-    grid = figure.add_gridspec(
-        len(shown), columns + 1 + strip, width_ratios=widths, wspace=0.06, hspace=0.06,
-        left=1.2 / figure.get_figwidth(), right=0.99,
-        top=1 - 0.62 / figure.get_figheight(), bottom=0.06 / figure.get_figheight(),
-    )  # fmt: skip
+    steps = dataset.spikes_BTCHW.shape[1]
+    strip = min(_STRIP_STEPS, steps)
+    figure, grid = _sheet([dataset.classes[c] for c in shown], columns, strip)
     for row, label in enumerate(shown):
         members = np.flatnonzero(dataset.labels_B == label)[:columns]
         pictures: list[Image | None] = [_picture(dataset.spikes_BTCHW[i]) for i in members]
-        pictures += [None] * (columns - len(members))
-        pictures += [None, *_strip(dataset.spikes_BTCHW[members[0]], strip)]
+        pictures += [None] * (columns - len(members) + 1)
+        pictures += _strip(dataset.spikes_BTCHW[members[0]], strip)
         axes = [figure.add_subplot(grid[row, column]) for column in range(len(pictures))]
         for axis, picture in zip(axes, pictures, strict=True):
             _show(axis, picture)
         _label(axes[0], dataset.classes[label])
         if row == 0:
-            _head(
-                axes[0], f"{len(dataset)} recordings: each summed over time (ON orange, OFF blue)"
-            )
-            _head(
-                axes[columns + 1],
-                f"the first of each class over {dataset.spikes_BTCHW.shape[1]} steps",
-            )
+            _head(axes[0], "all steps together; ON orange, OFF blue")
+            _head(axes[columns + 1], f"each class's first, over its {steps} steps")
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def _sheet(names: list[str], columns: int, strip: int) -> tuple[Figure, GridSpec]:
+    """Return an empty figure and its grid: a row a class, a narrow gap before the strip."""
+    left = 0.3 + 0.07 * max(map(len, names))
+    width = left + _CELL_INCHES * (columns + strip + 0.35) + 0.1
+    height = _CELL_INCHES * len(names) + 0.4
+    figure = Figure(figsize=(width, height), dpi=_DPI)
+    grid = figure.add_gridspec(
+        len(names),
+        columns + 1 + strip,
+        width_ratios=[1.0] * columns + [0.35] + [1.0] * strip,
+        wspace=0.06,
+        hspace=0.06,
+        left=left / width,
+        right=1 - 0.1 / width,
+        top=1 - 0.3 / height,
+        bottom=0.1 / height,
+    )
+    return figure, grid
 
 
 def _show(axis: Axes, picture: Image | None) -> None:
@@ -141,14 +153,27 @@ def _head(axis: Axes, text: str) -> None:
 
 
 def _strip(spikes_TCHW: npt.NDArray[np.uint8], parts: int) -> list[Image]:
-    return [_picture(part) for part in np.array_split(spikes_TCHW, parts)]
+    """Return pictures of consecutive steps, all on one scale."""
+    totals = [part.sum(axis=0, dtype=np.float64) for part in np.array_split(spikes_TCHW, parts)]
+    full = _full_ink(np.stack(totals))
+    return [_coloured(total_CHW, full) for total_CHW in totals]
 
 
 def _picture(spikes_TCHW: npt.NDArray[np.uint8]) -> Image:
-    """Return an RGB picture: white, coloured in proportion to a pixel's events a polarity."""
     total_CHW = spikes_TCHW.sum(axis=0, dtype=np.float64)
-    # The brightest hundredth may saturate, so that one hot pixel does not dim the rest.
-    full = max(np.quantile(total_CHW[total_CHW > 0], 0.99) if total_CHW.any() else 1.0, 1.0)
+    return _coloured(total_CHW, _full_ink(total_CHW))
+
+
+def _full_ink(totals: Image) -> float:
+    """Return the total drawn in full colour. The highest hundredth may saturate, so that one hot
+    pixel does not dim the rest.
+    """
+    active = totals[totals > 0]
+    return float(np.quantile(active, 0.99)) if active.size else 1.0
+
+
+def _coloured(total_CHW: Image, full: float) -> Image:
+    """Return an RGB picture: white, less each polarity's ink in proportion to its total."""
     off_HW, on_HW = np.minimum(total_CHW / full, 1.0)
     ink = off_HW[..., None] * (1 - _OFF_RGB) + on_HW[..., None] * (1 - _ON_RGB)
     picture: Image = np.clip(1 - ink, 0.0, 1.0)
