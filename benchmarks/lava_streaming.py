@@ -86,7 +86,7 @@ def measure(net: Path, spikes_BTCHW: Any, repetitions: int) -> dict[str, Any]:
                 theirs.append(plain(net, steps, density, turn))
     rates = [statistics.median(run["steps_per_s"] for run in runs) for runs in (ours, theirs)]
     return {
-        "network": str(net),
+        "readout": read_netx(net).readout,
         "versions": environment.locked_versions(),
         "processors": os.cpu_count(),
         "steps": steps,
@@ -121,6 +121,7 @@ def main() -> None:
             shape = (options.count, network.steps, *network.input_shape)
             spikes_BTCHW = (np.random.default_rng(1).random(shape) < DENSITY).astype(np.uint8)
         measured = measure(net, spikes_BTCHW, options.repetitions)
+    measured["network"] = str(options.net or "random, of the quickstart's shape")
     print(f"streamed by the worker  {measured['streamed_steps_per_s']:8.1f} steps/s")
     print(f"plain Lava script       {measured['plain_steps_per_s']:8.1f} steps/s")
     print(f"ratio                   {measured['ratio']:8.3f}  (goal {GOAL})")
