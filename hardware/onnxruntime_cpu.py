@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from export.errors import HardspikeError
 from hardware.target import Availability, Progress, TargetRun, no_progress
 
-SEQUENCE_FILE, STEP_FILE = "model.onnx", "model_step.onnx"
+SEQUENCE_FILE, STEP_FILE = "model.sequence.onnx", "model.step.onnx"
 SEQUENCE_BATCH = 16
 """Recordings a call. Above, the states of wide layers leave the processor's caches."""
 STEP_BATCH = 64
@@ -59,7 +59,7 @@ def run_session(session: Any, path: Path, names: list[str] | None, feeds: dict[s
         raise HardspikeError(f"{path}: onnxruntime failed ({error})") from error
 
 
-class _OnnxruntimeTarget:
+class _OnnxRuntime:
     """What both forms share; `threads` of None takes every core this process may use."""
 
     name = ""
@@ -114,7 +114,7 @@ class _OnnxruntimeTarget:
         raise NotImplementedError
 
 
-class OnnxruntimeTarget(_OnnxruntimeTarget):
+class OnnxRuntimeSequence(_OnnxRuntime):
     """Runs the sequence form: all steps of a batch in one call."""
 
     name = "onnxruntime"
@@ -139,7 +139,7 @@ class OnnxruntimeTarget(_OnnxruntimeTarget):
         return found["output"], recorded, seconds
 
 
-class OnnxruntimeStepTarget(_OnnxruntimeTarget):
+class OnnxRuntimeStep(_OnnxRuntime):
     """Runs the step form: one call a time step, with the states carried between calls."""
 
     name = "onnxruntime-step"

@@ -1,0 +1,85 @@
+"""Reading back an ONNX file that `export.onnx_model` wrote."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+
+from export.errors import HardspikeError
+from export.network import Array
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxInfo:
+    """What an ONNX file holds: its metadata, its constants and threshold nodes by name.
+
+    `tensors` are the initialisers of the graph and of the Scans inside; `thresholds` the values
+    that the nodes `<layer>.fired` compare with; `inputs` and `outputs` are sizes by name.
+    """
+
+    metadata: dict[str, str]
+    tensors: dict[str, Array]
+    thresholds: dict[str, float]
+    inputs: dict[str, tuple[int | str, ...]]
+    outputs: dict[str, tuple[int | str, ...]]
+
+
+def read_onnx_info(path: Path) -> OnnxInfo:
+    """Read and check an ONNX file.
+
+    Raises:
+        HardspikeError: the file is absent, no ONNX, damaged, or not a valid model. One line.
+    """
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+        onnx.checker.check_model(model, full_check=True)
+        graphs = list(_graphs(model.graph))
+        return OnnxInfo(
+            metadata={entry.key: entry.value for entry in model.metadata_props},
+            tensors={
+                tensor.name: np.asarray(numpy_helper.to_array(tensor))
+                for graph in graphs
+                for tensor in graph.initializer
+            },
+            thresholds={
+                node.name.removesuffix(".fired"): node.attribute[0].f
+                for graph in graphs
+                for node in graph.node
+                if node.op_type == "ThresholdedRelu"
+            },
+            inputs=_sizes(model.graph.input),
+            outputs=_sizes(model.graph.output),
+        )
+    except OSError as error:
+        raise HardspikeError(f"{path}: cannot be read ({error.strerror})") from error
+    except (
+        DecodeError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        IndexError,
+        TypeError,
+        UnicodeDecodeError,
+        ValueError,
+    ) as error:
+        raise HardspikeError(f"{path}: is not a valid ONNX model ({error})") from error
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+
+
+def _sizes(values: "list[onnx.ValueInfoProto]") -> dict[str, tuple[int | str, ...]]:
+    return {
+        value.name: tuple(
+            size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim
+        )
+        for value in values
+    }
