@@ -28,6 +28,7 @@ from export.network import (
     Synapse,
 )
 from export.netx_file import read_netx
+from hardware.synops import synaptic_operations
 from hardware.target import Availability, Progress, TargetRun, no_progress
 
 Array = NDArray[Any]
@@ -192,12 +193,25 @@ class ReferenceTarget:
         network = read_netx(artefacts / "model.net")
         widest = max(math.prod(shape) for shape in network.shapes)
         chunk = max(1, _CHUNK_BYTES // (8 * 30 * widest * network.steps))
-        started, outputs, layers = time.perf_counter(), [], []
-        for start in range(0, len(spikes_BTCHW), chunk):
-            trace = run_fixed(network, spikes_BTCHW[start : start + chunk])
+        total, outputs, layers = len(spikes_BTCHW), [], []
+        operations, seconds = 0, 0.0
+        for start in range(0, total, chunk):
+            part, started = spikes_BTCHW[start : start + chunk], time.perf_counter()
+            trace = run_fixed(network, part)
+            seconds += time.perf_counter() - started
             outputs.append(trace.last if network.readout == "count" else trace.membranes_BTN)
             layers.append(trace.spikes_BTN if record_layers else {})
-            progress(min(start + chunk, len(spikes_BTCHW)), len(spikes_BTCHW))
-        seconds = time.perf_counter() - started
+            operations += _operations(network, part, trace)
+            progress(min(start + chunk, total), total)
         recorded = {key: np.concatenate([part[key] for part in layers]) for key in layers[0]}
-        return TargetRun(np.concatenate(outputs).astype(np.int32), seconds, layers_BTN=recorded)
+        details = {"synops_per_sample": operations / total}
+        result = np.concatenate(outputs).astype(np.int32)
+        return TargetRun(result, seconds, layers_BTN=recorded, details=details)
+
+
+def _operations(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8], trace: Trace) -> int:
+    inputs = [spikes_BTCHW.reshape(*spikes_BTCHW.shape[:2], -1), *trace.spikes_BTN.values()]
+    return sum(
+        synaptic_operations(layer.synapse, shape, inputs_BTN)
+        for layer, shape, inputs_BTN in zip(network.layers, network.shapes, inputs, strict=False)
+    )

@@ -114,6 +114,7 @@ class SAST(Model):
 
     `rho` = 0 is the plain surrogate-forward network; `forward: hard` with it is the conventional
     hard-forward network. `select_by` names the validation accuracy that picks the checkpoint.
+    `shift_pixels` moves every training recording at random by up to so many pixels.
     """
 
     method: Literal["sast"]
@@ -126,6 +127,7 @@ class SAST(Model):
     optimizer: Annotated[Adam | SGD, Field(discriminator="kind")] = Adam(kind="adam")
     schedule: Literal["constant", "cosine"] = "constant"
     clip_norm: Rate | None = None
+    shift_pixels: Annotated[int, Field(ge=0, le=16)] = 0
     select_by: Literal["smooth", "hard"] = "hard"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -23,12 +23,13 @@ from pipeline.config import SAST, SGD, Adam
 from pipeline.data.events import Dataset
 from pipeline.model import SpikingNetwork, predict, to_time_first
 from pipeline.neuron import Activation
+from pipeline.training.augment import shift_at_random
 from pipeline.training.checkpoint import Progress, load_state, save_state
 from pipeline.training.sast import sharpness_aware_gradient
 from pipeline.training.schedules import learning_rate_at, rho_at, slope_at
 
-Report = Callable[[int, int, str], None]
-"""Called with (minibatches done, all of them, a short text on the epoch)."""
+Report = Callable[[int, int], None]
+"""Called with (minibatches done, all of them)."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def _train_epoch(
     progress: Progress,
     report: Report,
 ) -> None:
-    order = np.random.default_rng((seed, epoch)).permutation(len(data.labels_B))
+    generator = np.random.default_rng((seed, epoch))
+    order = generator.permutation(len(data.labels_B))
     batches = np.array_split(order, -(-len(order) // settings.batch_size))
     activation, rho = _activation(network, settings, epoch), rho_at(settings, epoch)
     for group in optimizer.param_groups:
@@ -122,11 +124,13 @@ def _train_epoch(
     device = next(network.parameters()).device
     losses, started = [], time.perf_counter()
     for index, chosen in enumerate(batches):
-        loss, evaluations = _step(network, optimizer, data, chosen, activation, rho, settings)
+        spikes_BTCHW = shift_at_random(data.spikes_BTCHW[chosen], settings.shift_pixels, generator)
+        batch = to_time_first(spikes_BTCHW, device), torch.as_tensor(data.labels_B[chosen])
+        loss, evaluations = _step(network, optimizer, batch, activation, rho, settings)
         losses.append(loss)
         progress.gradient_evaluations += evaluations
         progress.samples += len(chosen)
-        report(epoch * len(batches) + index + 1, settings.epochs * len(batches), "")
+        report(epoch * len(batches) + index + 1, settings.epochs * len(batches))
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     progress.seconds += time.perf_counter() - started
@@ -145,15 +149,12 @@ def _train_epoch(
 def _step(
     network: SpikingNetwork,
     optimizer: torch.optim.Optimizer,
-    data: Dataset,
-    chosen: np.ndarray[tuple[int], np.dtype[np.int64]],
+    batch: tuple[Tensor, Tensor],
     activation: Activation,
     rho: float,
     settings: SAST,
 ) -> tuple[float, int]:
-    device = next(network.parameters()).device
-    spikes = to_time_first(data.spikes_BTCHW[chosen], device)
-    labels = torch.as_tensor(data.labels_B[chosen]).to(device)
+    spikes, labels = batch[0], batch[1].to(batch[0].device)
     parameters = list(network.parameters())
     loss, evaluations = sharpness_aware_gradient(
         lambda: functional.cross_entropy(network(spikes, activation), labels), parameters, rho

@@ -18,7 +18,7 @@ def rho_at(settings: SAST, epoch: int) -> float:
     zero, ramp = settings.rho_warmup.zero_epochs, settings.rho_warmup.ramp_epochs
     if epoch < zero:
         return 0.0
-    return settings.rho * min(1.0, (epoch - zero + 1) / (ramp + 1))
+    return settings.rho * min(1.0, (epoch - zero + 1) / ramp) if ramp else settings.rho
 
 
 def learning_rate_at(settings: SAST, epoch: int) -> float:

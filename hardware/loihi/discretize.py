@@ -1,0 +1,116 @@
+"""From the hard float network to Loihi's integers.
+
+Axes: `O` output, `I` input. Per layer one scale k (integer weight per float weight):
+
+    step = 2^(9 − bits)                                weights are even at 8 bits, coarser below
+    W′ = step · round(k·W / step)                      in −256 … 256 − step
+    bias′ = round(k·b)                                 the mantissa; its exponent of 6 is the
+                                                       alignment that Σ W′s gets too
+    vth = round(k·ϑ)                                   compared after the same alignment
+    dv = round(4096 · (1 − τ)),  du = 4095             no synaptic current filter
+
+k is the largest that keeps the largest weight, the bias, the threshold and the worst-case sum
+inside their registers.
+"""
+
+import numpy as np
+
+from export.errors import HardspikeError
+from export.network import (
+    LIF,
+    Array,
+    Conv,
+    Dense,
+    FixedPointNetwork,
+    HardSpikeNetwork,
+    Layer,
+    LoihiLIF,
+    Synapse,
+)
+from hardware.loihi.limits import (
+    ACCUMULATOR_MAX,
+    BIAS_MAX,
+    MEMBRANE_DECAY_MAX,
+    THRESHOLD_MAX,
+    WEIGHT_MIN,
+    check_limits,
+)
+
+_DECAY_UNITY = 4096
+_READOUT_HEADROOM = 4
+
+
+def discretize(
+    network: HardSpikeNetwork, weight_bits: int = 8, largest_readout: float = 0.0
+) -> FixedPointNetwork:
+    """Return the fixed-point network of `network`, with weights of `weight_bits` bits.
+
+    `largest_readout` is the largest |membrane| that a `membrane` readout showed on recordings: its
+    layer has no threshold of its own, so the register's largest stands for it, and the scale leaves
+    four times that membrane below it.
+
+    Raises:
+        HardspikeError: a layer cannot be represented; one line a violation with layer and limit.
+    """
+    layers = tuple(
+        _discretize_layer(layer, weight_bits, largest_readout, 1 if index else network.input_max)
+        for index, layer in enumerate(network.layers)
+    )
+    fixed = FixedPointNetwork(
+        network.input_shape,
+        layers,
+        network.readout,
+        network.steps,
+        network.dt,
+        network.classes,
+        network.input_max,
+    )
+    check_limits(fixed)
+    return fixed
+
+
+def _discretize_layer(
+    layer: Layer[LIF], weight_bits: int, largest_readout: float, input_max: int
+) -> Layer[LoihiLIF]:
+    step = 1 << (9 - weight_bits)
+    scale = _scale(layer, step, largest_readout, input_max)
+    weight = step * np.rint(layer.synapse.weight.astype(np.float64) * scale / step)
+    bias = layer.synapse.bias_O
+    scaled_bias = (
+        None if bias is None else np.rint(bias.astype(np.float64) * scale).astype(np.int32)
+    )
+    dv = round(_DECAY_UNITY * (1 - layer.neuron.decay))
+    if dv > MEMBRANE_DECAY_MAX:
+        raise HardspikeError(
+            f"layer {layer.name}: decay {layer.neuron.decay} needs dv {dv}, "
+            f"allowed up to {MEMBRANE_DECAY_MAX}"
+        )
+    vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD_MAX
+    synapse = _with_integers(layer.synapse, weight.astype(np.int32), scaled_bias)
+    return Layer(layer.name, synapse, LoihiLIF(dv, vth), scale)
+
+
+def _scale(layer: Layer[LIF], step: int, largest_readout: float, input_max: int) -> float:
+    """Return the largest k that every register of the layer allows."""
+    weight = np.abs(layer.synapse.weight.astype(np.float64))
+    bias = layer.synapse.bias_O
+    values = weight if bias is None else np.concatenate([weight.ravel(), np.abs(bias).ravel()])
+    if not np.isfinite(values).all():
+        raise HardspikeError(f"layer {layer.name}: found a weight or bias that is not finite")
+    if not weight.any():
+        raise HardspikeError(f"layer {layer.name}: all weights are zero, nothing to represent")
+    bounds = [(-WEIGHT_MIN - step) / weight.max()]
+    bounds.append(ACCUMULATOR_MAX / (weight.reshape(len(weight), -1).sum(axis=1).max() * input_max))
+    if bias is not None and np.abs(bias).max() > 0:
+        bounds.append(BIAS_MAX / float(np.abs(bias).max()))
+    if layer.neuron.fires:
+        bounds.append(THRESHOLD_MAX / layer.neuron.threshold)
+    elif largest_readout > 0:
+        bounds.append(THRESHOLD_MAX / (_READOUT_HEADROOM * largest_readout))
+    return float(min(bounds))
+
+
+def _with_integers(synapse: Synapse, weight: Array, bias: Array | None) -> Synapse:
+    if isinstance(synapse, Conv):
+        return Conv(weight, bias, synapse.stride, synapse.padding)
+    return Dense(weight, bias)

@@ -1,0 +1,38 @@
+"""Synaptic operations: every spike times the synapses that it really reaches.
+
+Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron. NeuroBench
+counts an effective operation where neither the weight nor the activation is zero (Yik et al. 2025,
+arXiv 2304.04640); so is it here, with the borders of a convolution taken into account.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.network import Conv, Shape, Synapse
+
+
+def fan_out(synapse: Synapse, input_shape: Shape) -> NDArray[np.int64]:
+    """Return how many nonzero synapses leave each input neuron, `(N,)` in (C, H, W) order."""
+    if not isinstance(synapse, Conv):
+        return np.count_nonzero(synapse.weight_OI, axis=0).astype(np.int64)
+    present_CHW = np.count_nonzero(synapse.weight_OIHW, axis=0)
+    (_, rows, columns), (pad_h, pad_w) = input_shape, synapse.padding
+    _, out_rows, out_columns = synapse.output_shape(input_shape)
+    stride_h, stride_w = synapse.stride
+    reach = np.zeros((input_shape[0], rows + 2 * pad_h, columns + 2 * pad_w), np.int64)
+    for row in range(present_CHW.shape[1]):
+        for column in range(present_CHW.shape[2]):
+            reach[
+                :,
+                row : row + stride_h * (out_rows - 1) + 1 : stride_h,
+                column : column + stride_w * (out_columns - 1) + 1 : stride_w,
+            ] += present_CHW[:, row, column, None, None]
+    return reach[:, pad_h : pad_h + rows, pad_w : pad_w + columns].reshape(-1)
+
+
+def synaptic_operations(synapse: Synapse, input_shape: Shape, inputs_BTN: NDArray[Any]) -> int:
+    """Return the operations that the inputs of all steps and recordings cause in one layer."""
+    spikes_N = np.count_nonzero(inputs_BTN.reshape(-1, inputs_BTN.shape[-1]), axis=0)
+    return int(spikes_N.astype(np.int64) @ fan_out(synapse, input_shape))

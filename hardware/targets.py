@@ -1,0 +1,26 @@
+"""The table of targets. A new target is one module and one line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hardware.loihi.target import LoihiTarget
+from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
+from hardware.reference import ReferenceTarget
+from hardware.target import Target
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What targets may be told: processor threads (None: all cores), Lava's time limit."""
+
+    threads: int | None = None
+    loihi_timeout_seconds: float = 900.0
+
+
+TARGETS: dict[str, Callable[[TargetOptions], Target]] = {
+    "reference": lambda options: ReferenceTarget(),
+    "onnxruntime": lambda options: OnnxRuntimeSequence(options.threads),
+    "onnxruntime-step": lambda options: OnnxRuntimeStep(options.threads),
+    "loihi": lambda options: LoihiTarget(options.loihi_timeout_seconds),
+}
+"""Every target by name; the first is the oracle that the others are held to."""

@@ -1,0 +1,198 @@
+"""The command line: parse, dispatch, print. Bad input is one line and exit status 2."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from export.errors import EXIT_STATUS, HardspikeError
+from export.files import read_json
+from pipeline import __version__
+from pipeline.config import Config, default_run_folder, load_config
+from pipeline.progress import Reporter
+from pipeline.stages import STAGE_NAMES, load_run, run_stages
+
+_INTERRUPTED = 130
+_COMMANDS = {
+    "run": (
+        "run every stage of an experiment, or those that are due",
+        "hardspike run configs/quickstart.yaml --set train.rho=0.2 --out runs/rho-0.2",
+    ),
+    "train": ("train alone", "hardspike train configs/quickstart.yaml"),
+    "convert": ("convert a trained run to fixed point", "hardspike convert runs/quickstart"),
+    "deploy": ("write NIR, ONNX and netx files", "hardspike deploy runs/quickstart"),
+    "evaluate": (
+        "run the deployed files on every target",
+        "hardspike evaluate runs/quickstart --force",
+    ),
+    "report": ("gather figures, page and pictures", "hardspike report runs/quickstart --json"),
+    "targets": ("list targets and whether they can run here", "hardspike targets"),
+    "data": (
+        "show an experiment's recordings: counts, classes, events, contact sheet",
+        "hardspike data configs/quickstart.yaml --out sheet.png",
+    ),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise HardspikeError(f"{message} (see `{self.prog} --help`)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="hardspike",
+        description="Train a spiking network, convert it to hard fixed-point spikes, deploy it "
+        "and measure the deployed files.",
+    )
+    parser.add_argument("--version", action="version", version=f"hardspike {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (summary, example) in _COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, description=f"{summary.capitalize()}.", epilog=f"Example: {example}"
+        )
+        if name != "targets":
+            _add_experiment(command, name)
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+        command.add_argument("--quiet", action="store_true", help="print nothing but the result")
+    return parser
+
+
+def _add_experiment(command: argparse.ArgumentParser, name: str) -> None:
+    starts = name in ("run", "train", "data")
+    what = "experiment file (YAML) or run folder" if starts else "run folder"
+    command.add_argument("source", metavar="CONFIG" if starts else "RUN", type=Path, help=what)
+    if starts:
+        where = "PNG of the contact sheet" if name == "data" else "run folder (default: runs/NAME)"
+        command.add_argument("--out", type=Path, help=where)
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="a.b=VALUE",
+            dest="overrides",
+            help="set one key of the experiment; may be given again",
+        )
+    if name != "data":
+        command.add_argument("--force", action="store_true", help="do it again though it is done")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    try:
+        options = _parser().parse_args(arguments)
+        _dispatch(options)
+    except HardspikeError as error:
+        for line in str(error).splitlines():
+            print(f"hardspike: {line}", file=sys.stderr)
+        return EXIT_STATUS
+    except OSError as error:
+        name = error.filename or "a file"
+        print(f"hardspike: {name}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_STATUS
+    except KeyboardInterrupt:
+        print("hardspike: interrupted; run it again to go on", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _dispatch(options: argparse.Namespace) -> None:
+    match options.command:
+        case "targets":
+            _targets(options)
+        case "data":
+            _data(options)
+        case "run":
+            _work(options, STAGE_NAMES)
+        case stage:
+            _work(options, (stage,))
+
+
+def _experiment(options: argparse.Namespace) -> tuple[Config, Path]:
+    """Return the config and the run folder that the command line names.
+
+    Raises:
+        HardspikeError: neither an experiment file nor a run folder, or faults in it.
+    """
+    source: Path = options.source
+    if not source.exists():
+        raise HardspikeError(f"{source}: not found; allowed is an experiment file or a run folder")
+    overrides = getattr(options, "overrides", [])
+    if not source.is_dir():
+        if not hasattr(options, "overrides"):
+            raise HardspikeError(f"{source}: is a file; `hardspike {options.command}` takes a run")
+        config = load_config(source, overrides)
+        return config, getattr(options, "out", None) or default_run_folder(config)
+    config = load_run(source)
+    if overrides:
+        config = load_config(source / "config.json", overrides)
+    return config, getattr(options, "out", None) or source
+
+
+def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
+    config, run = _experiment(options)
+    reporter = Reporter(quiet=options.quiet or options.json)
+    reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
+    run_stages(config, run, stages, reporter, options.force)
+    last = stages[-1]
+    if last != "report":
+        if options.json:
+            _print_json(read_json(run / last / "manifest.json"))
+        return
+    from pipeline.report import ladder_rows, read_report, target_rows
+
+    report = read_report(run)
+    if options.json:
+        _print_json(report)
+        return
+    _print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
+    _print_table(f"{config.name}: targets", target_rows(report))
+
+
+def _targets(options: argparse.Namespace) -> None:
+    from hardware.targets import TARGETS, TargetOptions
+
+    found = {name: make(TargetOptions()).availability() for name, make in TARGETS.items()}
+    if options.json:
+        _print_json(
+            [
+                {"name": name, "version": here.version, "runs": not here.reason, "why": here.reason}
+                for name, here in found.items()
+            ]
+        )
+        return
+    rows = [("target", "version", "can run here")]
+    rows += [(name, here.version, here.reason or "yes") for name, here in found.items()]
+    _print_table("targets", rows)
+
+
+def _data(options: argparse.Namespace) -> None:
+    from pipeline.data.summary import contact_sheet, describe
+
+    config, run = _experiment(options)
+    reporter = Reporter(quiet=options.quiet or options.json)
+    sheet = options.out or run.parent / f"{config.name}-data.png"
+    raise NotImplementedError(describe, contact_sheet, sheet, reporter)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
+    header, *body = rows
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if index and len(header) > 3 else "left")
+    for row in body:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

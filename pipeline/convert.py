@@ -1,0 +1,102 @@
+"""The convert stage: smooth → hard float → fixed point, with the accuracy of every rung.
+
+Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.contract_file import write_network
+from export.files import write_json
+from export.network import FixedPointNetwork, HardSpikeNetwork, decide
+from hardware.loihi.discretize import discretize
+from hardware.reference import Trace, run_fixed, run_float
+from pipeline.config import Config
+from pipeline.data.events import Dataset
+from pipeline.data.settings import step_ms
+from pipeline.data.sources import load_dataset
+from pipeline.data.splits import split_validation
+from pipeline.metrics import accuracy, first_parting, wilson_interval
+from pipeline.model import predict
+from pipeline.progress import Reporter
+from pipeline.train import load_trained
+
+FLOAT, FIXED, LADDER = "network.float.safetensors", "network.fixed.safetensors", "ladder.json"
+_CHUNK = 100
+_PARTING_RECORDINGS = 100
+_COUNT_MAX = 255
+
+
+def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporter) -> list[str]:
+    """Write the float and the fixed-point network and the ladder so far; return their names.
+
+    Raises:
+        HardspikeError: a layer does not fit a limit of the chip; one line a violation.
+    """
+    test = load_dataset(config.data, "test")
+    network, activation = load_trained(config, test, trained)
+    input_max = 1 if config.data.binning.mode == "binary" else _COUNT_MAX
+    hard = network.contract(config.data.binning.steps, step_ms(config.data) / 1000, input_max)
+    fixed = discretize(hard, config.convert.weight_bits, _largest_readout(hard, config))
+    write_network(hard, folder / FLOAT)
+    write_network(fixed, folder / FIXED)
+    rungs = {
+        "smooth": predict(network, test.spikes_BTCHW, activation)
+        if activation.forward == "smooth"
+        else None,
+        "hard_float": _decisions(hard, run_float, test),
+        "fixed_point": _decisions(fixed, run_fixed, test),
+    }
+    ladder = [_rung(step, classes, test) for step, classes in rungs.items() if classes is not None]
+    facts = {"ladder": ladder, "parting": _parting(hard, fixed, test), "classes": test.classes}
+    write_json(folder / LADDER, facts)
+    for rung in ladder:
+        reporter.line(f"convert   {rung['step']:<12} {100 * rung['accuracy']:.1f}%  n={rung['n']}")
+    return [FLOAT, FIXED, LADDER]
+
+
+def _largest_readout(network: HardSpikeNetwork, config: Config) -> float:
+    """Return the largest |membrane| of a `membrane` readout over the validation recordings."""
+    if network.readout != "membrane":
+        return 0.0
+    data = load_dataset(config.data, "train")
+    fit, held = split_validation(data.labels_B, config.data.validation_fraction, config.seed)
+    chosen = held if len(held) else fit
+    traces = _traces(network, run_float, data.spikes_BTCHW[chosen])
+    return max(float(np.abs(trace.membranes_BTN).max()) for trace in traces)
+
+
+def _traces(network: Any, run: Callable[..., Trace], spikes_BTCHW: NDArray[np.uint8]) -> Any:
+    starts = range(0, len(spikes_BTCHW), _CHUNK)
+    return (run(network, spikes_BTCHW[start : start + _CHUNK]) for start in starts)
+
+
+def _decisions(network: Any, run: Callable[..., Trace], data: Dataset) -> NDArray[np.int64]:
+    count = network.readout == "count"
+    return np.concatenate(
+        [
+            decide(trace.last if count else trace.membranes_BTN, network.readout)
+            for trace in _traces(network, run, data.spikes_BTCHW)
+        ]
+    )
+
+
+def _rung(step: str, classes_B: NDArray[np.int64], data: Dataset) -> dict[str, Any]:
+    correct, total = int((classes_B == data.labels_B).sum()), len(data)
+    return {
+        "step": step,
+        "accuracy": accuracy(classes_B, data.labels_B),
+        "ci95": wilson_interval(correct, total),
+        "n": total,
+    }
+
+
+def _parting(hard: HardSpikeNetwork, fixed: FixedPointNetwork, data: Dataset) -> Any:
+    """Return where float and fixed-point spikes part first, over the first recordings."""
+    spikes = data.spikes_BTCHW[:_PARTING_RECORDINGS]
+    where = first_parting(run_float(hard, spikes).spikes_BTN, run_fixed(fixed, spikes).spikes_BTN)
+    return {"between": ["hard_float", "fixed_point"], "n": len(spikes), "first": where}

@@ -1,0 +1,189 @@
+"""The evaluate stage: run the deployed files on every target and hold each to the reference.
+
+Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron.
+
+Only what deploy wrote is read. A target that cannot run here is marked "not run" with its reason,
+one that breaks is marked "failed" with its one line; the others go on.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from export.errors import HardspikeError
+from export.files import write_bytes, write_json
+from export.netx_file import read_netx
+from export.network import FixedPointNetwork, decide
+from hardware.target import Target, TargetRun
+from hardware.targets import TARGETS, TargetOptions
+from pipeline.config import Config
+from pipeline.data.events import Dataset
+from pipeline.data.sources import load_dataset
+from pipeline.data.splits import limited
+from pipeline.metrics import accuracy, agreement, first_parting, wilson_interval
+from pipeline.progress import Reporter
+
+RESULTS, OUTPUTS, RASTER = "evaluation.json", "outputs.safetensors", "raster.safetensors"
+ORACLE = "reference"
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A target's entry for the report, and its raw outputs where it ran."""
+
+    entry: dict[str, Any]
+    run: TargetRun | None
+
+
+def evaluate_stage(config: Config, deployed: Path, folder: Path, reporter: Reporter) -> list[str]:
+    """Write `evaluation.json`, the raw outputs and one recording's raster; return their names.
+
+    Raises:
+        HardspikeError: the reference itself cannot run. Other targets' failures are recorded.
+    """
+    network = read_netx(deployed / "model.net")
+    test = load_dataset(config.data, "test")
+    options = TargetOptions(config.evaluate.threads, config.evaluate.loihi.timeout_seconds)
+    with reporter.bar(ORACLE, "recordings") as progress:
+        oracle = TARGETS[ORACLE](options).run(deployed, test.spikes_BTCHW, progress=progress)
+    entries: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, NDArray[Any]] = {"labels": test.labels_B}
+    for name in dict.fromkeys((ORACLE, *config.evaluate.targets)):
+        target, index_B = TARGETS[name](options), _recordings(config, name, test)
+        measured = (
+            _measure(oracle, test, network, oracle, index_B, target.availability().version)
+            if name == ORACLE
+            else _run(target, deployed, test, network, oracle, index_B, reporter)
+        )
+        entries[name] = measured.entry
+        if measured.run is not None:
+            outputs |= {f"{name}.outputs": measured.run.outputs_BTN, f"{name}.index": index_B}
+        reporter.line(f"evaluate  {_in_words(name, measured.entry)}")
+    _write_tensors(folder / OUTPUTS, outputs)
+    raster = _write_raster(folder / RASTER, entries, options, deployed, test, reporter)
+    result = {
+        "targets": entries,
+        "synops_per_sample": oracle.details["synops_per_sample"],
+        "readout": network.readout,
+        "readout_overflows": _overflows(network, oracle),
+        "raster": raster,
+    }
+    write_json(folder / RESULTS, result)
+    return [RESULTS, OUTPUTS, RASTER]
+
+
+def _recordings(config: Config, name: str, test: Dataset) -> NDArray[np.int64]:
+    """Return the indices a target gets: all, or Loihi's share in the classes' proportions."""
+    limit = config.evaluate.loihi.recordings if name == "loihi" else None
+    return limited(test.labels_B, limit, config.seed)
+
+
+def _run(
+    target: Target,
+    deployed: Path,
+    test: Dataset,
+    network: FixedPointNetwork,
+    oracle: TargetRun,
+    index_B: NDArray[np.int64],
+    reporter: Reporter,
+) -> _Measured:
+    here = target.availability()
+    if here.reason is not None:
+        return _Measured(
+            {"status": "not run", "reason": here.reason, "version": here.version}, None
+        )
+    try:
+        with reporter.bar(target.name, "recordings") as progress:
+            run = target.run(deployed, test.spikes_BTCHW[index_B], progress=progress)
+    except HardspikeError as error:
+        return _Measured({"status": "failed", "reason": str(error), "version": here.version}, None)
+    return _measure(run, test, network, oracle, index_B, here.version)
+
+
+def _measure(
+    run: TargetRun,
+    test: Dataset,
+    network: FixedPointNetwork,
+    oracle: TargetRun,
+    index_B: NDArray[np.int64],
+    version: str,
+) -> _Measured:
+    expected = oracle.outputs_BTN[index_B]
+    predictions = decide(run.outputs_BTN, network.readout)
+    labels = test.labels_B[index_B]
+    correct = int((predictions == labels).sum())
+    entry = {
+        "status": "ok",
+        "version": version,
+        "accuracy": accuracy(predictions, labels),
+        "ci95": wilson_interval(correct, len(labels)),
+        "n": len(labels),
+        "spike_agreement": agreement(run.outputs_BTN, expected),
+        "prediction_agreement": agreement(predictions, decide(expected, network.readout)),
+        "samples_per_second": len(labels) / run.seconds,
+        "seconds": run.seconds,
+        "startup_seconds": run.startup_seconds,
+        "details": {key: value for key, value in run.details.items() if key != "synops_per_sample"},
+    }
+    return _Measured(entry, run)
+
+
+def _in_words(name: str, entry: Mapping[str, Any]) -> str:
+    if entry["status"] != "ok":
+        return f"{name:<17} {entry['status']}: {entry['reason']}"
+    return (
+        f"{name:<17} {100 * entry['accuracy']:.1f}%  n={entry['n']}  "
+        f"spike agreement {entry['spike_agreement']:.6g}  {entry['samples_per_second']:.0f}/s"
+    )
+
+
+def _overflows(network: FixedPointNetwork, oracle: TargetRun) -> int | None:
+    """Return how often a membrane readout hit its register's threshold; None for a count readout.
+
+    A readout neuron starts from zero after that, so its membrane is no longer the sum it should
+    be. The conversion leaves a margin of four against it.
+    """
+    if network.readout != "membrane":
+        return None
+    limit = network.layers[-1].neuron.threshold << 6
+    return int((np.abs(oracle.outputs_BTN) >= limit // 2).sum())
+
+
+def _write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], **facts: Any) -> None:
+    plain = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+    write_bytes(path, save(plain, metadata={"hardspike": json.dumps(facts)}))
+
+
+def _write_raster(
+    path: Path,
+    entries: Mapping[str, Mapping[str, Any]],
+    options: TargetOptions,
+    deployed: Path,
+    test: Dataset,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Record every layer's spikes of the first recording on the reference and one other target."""
+    spikes = test.spikes_BTCHW[:1]
+    ran = [name for name in ("loihi", "onnxruntime") if entries.get(name, {}).get("status") == "ok"]
+    arrays: dict[str, NDArray[Any]] = {"input": spikes.reshape(spikes.shape[1], -1)}
+    runs = {}
+    for name in (ORACLE, *ran[:1]):
+        with reporter.bar(f"raster on {name}", "recordings") as progress:
+            run = TARGETS[name](options).run(
+                deployed, spikes, record_layers=True, progress=progress
+            )
+        runs[name] = run.layers_BTN
+        arrays |= {f"{name}/{layer}": grid[0] for layer, grid in run.layers_BTN.items()}
+    _write_tensors(path, arrays)
+    other = ran[0] if ran else None
+    return {
+        "recording": test.names[0],
+        "targets": list(runs),
+        "first_parting": first_parting(runs[ORACLE], runs[other]) if other else None,
+    }

@@ -1,0 +1,222 @@
+"""The report stage: one JSON with every figure, one page to read, three pictures.
+
+Axes: `B` recording, `T` time step, `N` neuron.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from export.errors import HardspikeError
+from export.files import read_json, write_bytes, write_json
+from export.network import Readout, decide
+from pipeline.config import Config, config_tree
+from pipeline.convert import LADDER
+from pipeline.data.settings import step_ms
+from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
+from pipeline.metrics import confusion
+from pipeline.pictures import confusion_picture, ladder_picture, raster_picture
+from pipeline.progress import Reporter
+from pipeline.run_dir import StageFolder, git_commit, versions
+from pipeline.train import COST
+
+SCHEMA = "hardspike.report/1"
+JSON, PAGE = "report.json", "report.md"
+PICTURES = ("ladder.png", "confusion.png", "raster.png")
+_COST_KEYS = (
+    "method",
+    "device",
+    "seconds",
+    "samples_per_second",
+    "gradient_evaluations",
+    "peak_memory_bytes",
+)
+
+
+def report_stage(config: Config, run: Path, folder: Path, reporter: Reporter) -> list[str]:
+    """Write `report.json`, `report.md` and the pictures; return their names."""
+    report = build_report(config, run)
+    write_json(folder / JSON, report)
+    ladder_picture(report["ladder"], folder / PICTURES[0])
+    tensors = load_file(run / "evaluate" / OUTPUTS)
+    classes = report["classes"]
+    counts = _confusion(tensors, report["readout"], len(classes))
+    confusion_picture(counts, classes, folder / PICTURES[1])
+    _raster(config, run, report, folder / PICTURES[2])
+    write_bytes(folder / PAGE, markdown(report).encode())
+    reporter.line(f"report    {folder / PAGE}")
+    return [JSON, PAGE, *PICTURES]
+
+
+def build_report(config: Config, run: Path) -> dict[str, Any]:
+    """Gather every figure of a run from its stages' files."""
+    cost = read_json(run / "train" / COST)
+    converted = read_json(run / "convert" / LADDER)
+    evaluated = read_json(run / "evaluate" / RESULTS)
+    deployed = StageFolder(run, "deploy").verify()["outputs"]
+    targets = evaluated["targets"]
+    rungs = [
+        {"step": name, "accuracy": entry["accuracy"], "ci95": entry["ci95"], "n": entry["n"]}
+        for name, entry in targets.items()
+        if entry["status"] == "ok"
+    ]
+    return {
+        "schema": SCHEMA,
+        "name": config.name,
+        "config": config_tree(config),
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "training": {key: cost[key] for key in _COST_KEYS}
+        | {key: value for key, value in cost.items() if key not in _COST_KEYS},
+        "ladder": converted["ladder"] + rungs,
+        "parting": converted["parting"],
+        "targets": targets,
+        "synops_per_sample": evaluated["synops_per_sample"],
+        "readout": evaluated["readout"],
+        "readout_overflows": evaluated["readout_overflows"],
+        "raster": evaluated["raster"],
+        "classes": converted["classes"],
+        "artifacts": [entry | {"path": f"deploy/{entry['path']}"} for entry in deployed],
+    }
+
+
+def _confusion(tensors: Mapping[str, Any], readout: Readout, classes: int) -> NDArray[np.int64]:
+    predictions = decide(tensors[f"{ORACLE}.outputs"], readout)
+    labels = tensors["labels"][tensors[f"{ORACLE}.index"]]
+    return confusion(predictions, labels, classes)
+
+
+def _raster(config: Config, run: Path, report: Mapping[str, Any], path: Path) -> None:
+    tensors = load_file(run / "evaluate" / RASTER)
+    input_TN = tensors.pop("input")
+    grids: dict[str, dict[str, Any]] = {name: {} for name in report["raster"]["targets"]}
+    for key in sorted(tensors, key=lambda name: int("".join(filter(str.isdigit, name)))):
+        target, layer = key.split("/", 1)
+        grids[target][layer] = tensors[key]
+    title = f"spikes of {report['raster']['recording']} by layer"
+    raster_picture(grids, input_TN, step_ms(config.data) / 1000, title, path)
+
+
+def ladder_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    """Return the table of the ladder, header first."""
+    return [("step", "accuracy", "95% interval", "n")] + [
+        (
+            rung["step"].replace("_", " "),
+            f"{100 * rung['accuracy']:.1f}%",
+            f"{100 * rung['ci95'][0]:.1f}–{100 * rung['ci95'][1]:.1f}%",
+            str(rung["n"]),
+        )
+        for rung in report["ladder"]
+    ]
+
+
+def target_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    """Return the table of targets, header first."""
+    rows: list[Sequence[str]] = [
+        ("target", "accuracy", "95% interval", "n", "spikes equal", "classes equal", "samples/s")
+    ]
+    for name, entry in report["targets"].items():
+        if entry["status"] != "ok":
+            rows.append((name, entry["status"], entry["reason"], "", "", "", ""))
+            continue
+        low, high = entry["ci95"]
+        rows.append(
+            (
+                name,
+                f"{100 * entry['accuracy']:.1f}%",
+                f"{100 * low:.1f}–{100 * high:.1f}%",
+                str(entry["n"]),
+                _share(entry["spike_agreement"]),
+                _share(entry["prediction_agreement"]),
+                f"{entry['samples_per_second']:,.0f}",
+            )
+        )
+    return rows
+
+
+def _share(value: float) -> str:
+    """A share that is not all never reads as all."""
+    return "all" if value == 1 else f"{min(100 * value, 99.9999):.4f}%"
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """Return the page of a report."""
+    training = report["training"]
+    parting = report["parting"]["first"]
+    where = (
+        f"first in layer {parting['layer']} at step {parting['step']}, "
+        f"in {100 * parting['recordings']:.0f}% of {report['parting']['n']} recordings"
+        if parting
+        else f"nowhere in {report['parting']['n']} recordings"
+    )
+    cost = [
+        ("method", "device", "seconds", "samples/s", "gradient evaluations", "peak memory"),
+        (
+            training["method"],
+            training["device"],
+            f"{training['seconds']:.1f}",
+            f"{training['samples_per_second']:,.0f}",
+            f"{training['gradient_evaluations']:,}",
+            f"{training['peak_memory_bytes'] / 2**20:,.0f} MiB",
+        ),
+    ]
+    files = [("file", "bytes", "SHA-256")] + [
+        (entry["path"], f"{entry['bytes']:,}", f"`{entry['sha256']}`")
+        for entry in report["artifacts"]
+    ]
+    versions_line = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
+    return "\n".join(
+        [
+            f"# {report['name']}",
+            "",
+            "## Accuracy, step by step",
+            *_table(ladder_rows(report)),
+            "",
+            f"Float and fixed-point spikes part {where}.",
+            "",
+            "![ladder](ladder.png)",
+            "",
+            "## Targets",
+            *_table(target_rows(report)),
+            "",
+            "Spikes are compared at every step of every recording with the NumPy reference. "
+            "Samples a second on `loihi` are those of a simulator, not of the chip.",
+            "",
+            f"Synaptic operations: {report['synops_per_sample']:,.0f} a recording.",
+            "",
+            "![confusion](confusion.png)",
+            "",
+            "![raster](raster.png)",
+            "",
+            "## Training",
+            *_table(cost),
+            "",
+            "## Files",
+            *_table(files),
+            "",
+            f"{versions_line}; commit {report['git_commit'] or 'unknown'}.",
+            "",
+        ]
+    )
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    header, *body = rows
+    lines = [header, tuple("---" for _ in header), *body]
+    return ["", *("| " + " | ".join(cells) + " |" for cells in lines)]
+
+
+def read_report(run: Path) -> dict[str, Any]:
+    """Read `report.json` of a run.
+
+    Raises:
+        HardspikeError: there is none, or it is not a report.
+    """
+    report = read_json(run / "report" / JSON)
+    if not isinstance(report, dict) or report.get("schema") != SCHEMA:
+        raise HardspikeError(f"{run / 'report' / JSON}: is not a report of schema {SCHEMA}")
+    return report

@@ -1,0 +1,211 @@
+"""A run is one folder; every stage has its own below it, with a manifest that is written last.
+
+A stage counts as done only while its manifest stands, its key (config, inputs and code) is the one
+of today, and its outputs have the hashes that the manifest gives.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from export.errors import HardspikeError
+from export.files import read_json, sha256, write_json
+from pipeline import __version__
+
+SCHEMA = "hardspike.stage/1"
+_PACKAGES = ("torch", "numpy", "tonic", "onnx", "onnxruntime", "nir", "h5py", "safetensors")
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """One stage of a run: its folder, its files and its manifest."""
+
+    run: Path
+    stage: str
+
+    @property
+    def path(self) -> Path:
+        """The stage's folder."""
+        return self.run / self.stage
+
+    @property
+    def manifest_path(self) -> Path:
+        """The file that makes the stage count as done."""
+        return self.path / "manifest.json"
+
+    def is_done(self, key: str) -> bool:
+        """Whether the stage was finished under `key` and nothing of it was changed since.
+
+        Raises:
+            HardspikeError: an output of the finished stage was edited or is gone.
+        """
+        if not self.manifest_path.exists():
+            return False
+        manifest = read_json(self.manifest_path)
+        if not isinstance(manifest, dict) or manifest.get("key") != key:
+            return False
+        self.verify()
+        return True
+
+    def verify(self) -> dict[str, Any]:
+        """Return the manifest after holding every output to its SHA-256.
+
+        Raises:
+            HardspikeError: the stage is not done, or a file is missing or changed.
+        """
+        if not self.manifest_path.exists():
+            raise HardspikeError(
+                f"{self.path}: the stage is not finished (no manifest.json); "
+                f"run `hardspike {self.stage}` first"
+            )
+        manifest = read_json(self.manifest_path)
+        try:
+            recorded = {entry["path"]: entry["sha256"] for entry in manifest["outputs"]}
+        except (KeyError, TypeError):
+            raise HardspikeError(
+                f"{self.manifest_path}: is not a stage manifest; run `hardspike {self.stage} "
+                "--force` to write it again"
+            ) from None
+        for name, expected in recorded.items():
+            file = self.path / name
+            found = sha256(file) if file.exists() else "no file"
+            if found != expected:
+                raise HardspikeError(
+                    f"{file}: SHA-256 is {found[:16]}, the manifest has {expected[:16]}; "
+                    f"the file was changed after the stage: `hardspike {self.stage} --force` "
+                    "makes it again"
+                )
+        return dict(manifest)
+
+    def begin(self) -> None:
+        """Make the folder and take the old manifest away, so that nothing looks finished.
+
+        Raises:
+            HardspikeError: the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.manifest_path.unlink(missing_ok=True)
+            for leftover in self.path.glob(".*-*"):
+                leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise HardspikeError(
+                f"{self.path}: cannot be written ({error.strerror}); a writable folder is needed"
+            ) from error
+
+    def finish(
+        self,
+        key: str,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        outputs: Sequence[str],
+        started: float,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Write the manifest: from now on the stage counts as done."""
+        finished = time.time()
+        write_json(
+            self.manifest_path,
+            {
+                "schema": SCHEMA,
+                "stage": self.stage,
+                "key": key,
+                "config": config,
+                "config_sha256": digest(config),
+                "inputs": inputs,
+                "outputs": [describe(self.path, name) for name in outputs],
+                "versions": versions(),
+                "git_commit": git_commit(),
+                "started": _utc(started),
+                "finished": _utc(finished),
+                "seconds": round(finished - started, 3),
+                **facts,
+            },
+        )
+
+    def outputs(self) -> dict[str, str]:
+        """Return name → SHA-256 of the finished stage's files, for the next stage's key."""
+        return {entry["path"]: entry["sha256"] for entry in self.verify()["outputs"]}
+
+
+def describe(folder: Path, name: str) -> dict[str, Any]:
+    """Return path, SHA-256 and size of one file."""
+    file = folder / name
+    return {"path": name, "sha256": sha256(file), "bytes": file.stat().st_size}
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in a canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def source_digest(modules: Sequence[str]) -> str:
+    """Return one SHA-256 over the source files below `modules` (files or packages)."""
+    files: list[Path] = []
+    for module in modules:
+        path = _ROOT / module
+        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return digest([[file.relative_to(_ROOT).as_posix(), sha256(file)] for file in files])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of hardspike, Python, the system and the packages that matter."""
+    packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {
+        "hardspike": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **packages,
+    }
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout that this code lies in, with `+dirty` where it differs."""
+    command = ["git", "-C", str(_ROOT), "describe", "--always", "--abbrev=40", "--dirty=+dirty"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        if done.returncode == 0 and (_ROOT / ".git").exists():
+            return done.stdout.strip()
+    return None
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+@contextlib.contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold the run folder for one process; the lock goes with the process, however it ends.
+
+    Raises:
+        HardspikeError: the folder cannot be written, or another process is at work on it.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        handle = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise HardspikeError(
+            f"{run}: cannot be written ({error.strerror}); a writable folder is needed"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise HardspikeError(f"{run}: another hardspike process is at work on this run") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
