@@ -21,6 +21,8 @@ Bools = npt.NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 
 _COUNT_MAX = 255
+# 12 days. Times since 1970 lie far above; times this long by a million steps fit 64 bits.
+_TIME_MAX = 1 << 40
 # Bounds the index and count arrays of one product to some 100 MB.
 _MAX_CELLS = 1 << 23
 
@@ -101,7 +103,7 @@ def checked(
     _within(x_E, sensor[0] - 1, name, "x")
     _within(y_E, sensor[1] - 1, name, "y")
     _within(on_E, 1, name, "polarity")
-    _within(time_E, None, name, "time in µs")
+    _within(time_E, _TIME_MAX, name, "time in µs")
     time = time_E.astype(np.int64)
     order: Any = slice(None)
     if np.any(time[1:] < time[:-1]):
@@ -114,16 +116,12 @@ def checked(
     )
 
 
-def _within(values_E: npt.NDArray[Any], highest: int | None, name: str, field: str) -> None:
-    allowed = "0 or more" if highest is None else f"0 to {highest}"
-    # Written so that NaN counts as outside.
-    inside = values_E >= 0
-    if highest is not None:
-        inside &= values_E <= highest
+def _within(values_E: npt.NDArray[Any], highest: int, name: str, field: str) -> None:
+    inside = (values_E >= 0) & (values_E <= highest)
     if not np.all(inside):
         first = int(np.argmin(inside))
         raise HardspikeError(
-            f"{name}: event {first} has {field} {values_E[first]}; allowed is {allowed}"
+            f"{name}: event {first} has {field} {values_E[first]}; allowed is 0 to {highest}"
         )
 
 

@@ -79,25 +79,28 @@ def _without_overflows(
 
 def _from_numpy(path: Path) -> tuple[Array, Array, Array, Array]:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
         raise HardspikeError(
             f"{path}: is not a NumPy array of numbers ({error}); expected are columns or fields "
             "x, y, t in µs, p"
         ) from error
-    names = getattr(array, "dtype", np.dtype(int)).names
-    if names is None and getattr(array, "ndim", 0) == 2 and array.shape[1] == len(_FIELDS):
+    names = array.dtype.names
+    if names is None and array.ndim == 2 and array.shape[1] == len(_FIELDS):
         columns = list(array.T)
     elif names is not None and set(_FIELDS) <= set(names) and array.ndim == 1:
         columns = [array[name] for name in _FIELDS]
     else:
-        found = f"fields {', '.join(names)}" if names else f"shape {np.shape(array)}"
+        found = f"fields {', '.join(names)}" if names else f"shape {array.shape}"
         raise HardspikeError(
             f"{path}: holds {found}; expected is shape (events, 4) with the columns x, y, t in "
             "µs, p, or an array with fields of these names"
         )
     for name, column in zip(_FIELDS, columns, strict=True):
-        if column.dtype.kind not in "biuf" or np.any(column != np.floor(column)):
+        if column.dtype.kind not in "biuf" or not np.all(
+            np.isfinite(column) & (column == np.floor(column))
+        ):
             raise HardspikeError(
                 f"{path}: {name} holds {column.dtype} values; expected are whole numbers"
             )

@@ -176,7 +176,10 @@ def _write_chunk(path: Path, parts: Sequence[U32]) -> None:
         "counts": counts,
         "digest": _digest(codes_E, counts),
     }
-    write_bytes(path, safetensors.numpy.save(tensors))
+    try:
+        write_bytes(path, safetensors.numpy.save(tensors))
+    except HardspikeError as error:
+        raise HardspikeError(f"{error}; HARDSPIKE_CACHE names another one") from error
 
 
 def _read_chunk(path: Path) -> list[U32] | None:

@@ -90,7 +90,7 @@ class Binning(Model):
     square stays.
     """
 
-    steps: Annotated[int, Field(ge=1)] = 10
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     mode: Literal["binary", "count"] = "binary"
     duration_ms: Annotated[float, Field(gt=0)] | None = None
     downsample: Annotated[int, Field(ge=1)] = 1

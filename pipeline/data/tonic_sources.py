@@ -16,6 +16,7 @@ from export.errors import HardspikeError
 from pipeline.data.events import I64, Events, checked
 from pipeline.data.files import check_five_bytes
 
+_NUMPY_MAGIC = b"\x93NUMPY"
 Opened = tuple[tuple[str, ...], I64, tuple[str, ...], Callable[[int], Events]]
 
 
@@ -43,7 +44,16 @@ def open_gesture(root: Path, train: bool) -> Opened:
     folder = root / "DVSGesture" / ("ibmGestureTrain" if train else "ibmGestureTest")
     layout = "<root>/DVSGesture/ibmGesture{Train,Test}/userNN_<light>/<label>.npy"
     dataset = _open("DVSGesture", root, folder, "*/*.npy", layout, train)
-    return _opened(dataset, tuple(dataset.classes), folder, lambda path: None)
+    return _opened(dataset, tuple(dataset.classes), folder, _check_numpy)
+
+
+def _check_numpy(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(len(_NUMPY_MAGIC))
+    if start != _NUMPY_MAGIC:
+        raise HardspikeError(
+            f"{path}: starts with {start!r}; a NumPy array starts with {_NUMPY_MAGIC!r}"
+        )
 
 
 def _open(name: str, root: Path, folder: Path, pattern: str, layout: str, train: bool) -> Any:
@@ -82,8 +92,8 @@ def _opened(
     def read(position: int) -> Events:
         index = order[position]
         path = Path(dataset.data[index])
-        check(path)
         try:
+            check(path)
             events = dataset[index][0]
         except (OSError, ValueError, IndexError, EOFError) as error:
             raise HardspikeError(

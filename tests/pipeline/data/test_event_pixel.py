@@ -1,5 +1,6 @@
 """The event pixel, by numbers that can be derived by hand."""
 
+import itertools
 import math
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_events_account_for_every_threshold(path: list[int], threshold: int, par
     reference_BHW = pixel(path[0] + int(part * threshold))
     start = reference_BHW.item()
     net = 0
-    for step, (previous, level) in enumerate(zip(path, path[1:], strict=False)):
+    for step, (previous, level) in enumerate(itertools.pairwise(path)):
         begin = step * event_pixel.STEP_US
         events = event_pixel.cross(
             pixel(level), pixel(previous), reference_BHW, pixel(threshold), start_us=begin

