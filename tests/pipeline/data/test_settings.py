@@ -29,14 +29,14 @@ def test_an_empty_section_is_the_embedded_default() -> None:
 
 
 def test_the_source_key_picks_the_type() -> None:
-    assert isinstance(parse({"source": {"source": "dvsgesture", "root": "d"}}).source, DVSGesture)
-    folder = parse({"source": {"source": "folder", "root": "d", "sensor": [128, 96]}}).source
+    assert isinstance(parse({"source": {"kind": "dvsgesture", "root": "d"}}).source, DVSGesture)
+    folder = parse({"source": {"kind": "folder", "root": "d", "sensor": [128, 96]}}).source
     assert isinstance(folder, Folder)
     assert folder.sensor == (128, 96)
 
 
 def test_windows_are_the_sources_own_unless_given() -> None:
-    gesture = {"source": {"source": "dvsgesture", "root": "d"}}
+    gesture = {"source": {"kind": "dvsgesture", "root": "d"}}
     assert duration_us(parse(gesture)) == 1_500_000
     assert duration_us(parse({**gesture, "binning": {"duration_ms": 0.5}})) == 500
 
@@ -48,13 +48,13 @@ def test_downsampling_keeps_the_last_incomplete_square() -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ({"source": {"source": "saccade-mnist", "train": 4500, "test": 1000}}, "at most 5000"),
-        ({"source": {"source": "saccade-mnist", "train": 15}}, "multiple of 10"),
-        ({"source": {"source": "mnist"}}, "'saccade-mnist', 'nmnist', 'dvsgesture', 'folder'"),
-        ({"source": {"source": "nmnist"}}, "root"),
-        ({"source": {"source": "folder", "root": "d", "fold": 1}}, "without folds"),
-        ({"source": {"source": "folder", "root": "d", "folds": 5, "fold": 5}}, "it is 0 to 4"),
-        ({"source": {"source": "folder", "root": "d", "polarities": 1}}, "Input should be 2"),
+        ({"source": {"kind": "saccade-mnist", "train": 4500, "test": 1000}}, "at most 5000"),
+        ({"source": {"kind": "saccade-mnist", "train": 15}}, "multiple of 10"),
+        ({"source": {"kind": "mnist"}}, "'saccade-mnist', 'nmnist', 'dvsgesture', 'folder'"),
+        ({"source": {"kind": "nmnist"}}, "root"),
+        ({"source": {"kind": "folder", "root": "d", "fold": 1}}, "without folds"),
+        ({"source": {"kind": "folder", "root": "d", "folds": 5, "fold": 5}}, "it is 0 to 4"),
+        ({"source": {"kind": "folder", "root": "d", "polarities": 1}}, "Input should be 2"),
         ({"binning": {"steps": 0}}, "greater than or equal to 1"),
         ({"binning": {"steps": 10.0}}, "valid integer"),
         ({"binning": {"steps": 400_000}}, "window of this source is 315000"),

@@ -26,7 +26,7 @@ def tree(tmp_path: Path, write_events: WriteEvents) -> Path:
 
 
 def folder(root: Path, **others: object) -> Folder:
-    return Folder.model_validate({"source": "folder", "root": str(root), **others})
+    return Folder.model_validate({"kind": "folder", "root": str(root), **others})
 
 
 def test_nmnist_1k_has_the_figures_of_its_description(shared_data: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_dataset_is_its_recordings_binned(tree: Path) -> None:
 
 def test_the_default_source_is_stratified() -> None:
     settings = DataSettings.model_validate_json(
-        '{"source": {"source": "saccade-mnist", "train": 100, "test": 50}}'
+        '{"source": {"kind": "saccade-mnist", "train": 100, "test": 50}}'
     )
     train, test = load_dataset(settings, "train"), load_dataset(settings, "test")
     assert np.bincount(train.labels_B).tolist() == [10] * 10
@@ -159,7 +159,7 @@ def test_nmnist_by_tonic(tmp_path: Path, write_events: WriteEvents) -> None:
     write_events(base / "Train" / "3" / "00002.bin", [(33, 1, 5, 1), (2, 3, 9, 0)])
     write_events(base / "Train" / "0" / "00001.bin", [(7, 8, 1, 0)])
     write_events(base / "Test" / "9" / "00003.bin", [(4, 5, 6, 1)])
-    source = NMnist(source="nmnist", root=str(tmp_path))
+    source = NMnist(kind="nmnist", root=str(tmp_path))
     recordings = load(source, "train")
     assert recordings.names == ("NMNIST/Train/0/00001.bin", "NMNIST/Train/3/00002.bin")
     assert recordings.labels_B.tolist() == [0, 3]
@@ -177,7 +177,7 @@ def test_gesture_by_tonic_is_sorted_and_in_microseconds(tmp_path: Path) -> None:
     user.mkdir(parents=True)
     np.save(user / "10.npy", np.array([[1, 2, 1, 30], [127, 4, 0, 20]], np.float64))
     np.save(user / "0.npy", np.array([[5, 6, 1, 7]], np.float64))
-    source = DVSGesture(source="dvsgesture", root=str(tmp_path))
+    source = DVSGesture(kind="dvsgesture", root=str(tmp_path))
     recordings = load(source, "train")
     assert recordings.labels_B.tolist() == [0, 10]
     assert len(recordings.classes) == 11
@@ -197,9 +197,9 @@ def test_absent_data_is_one_line_and_no_download(
 
     monkeypatch.setattr(tonic.dataset.Dataset, "download", lambda self: pytest.fail("download"))
     source = (
-        NMnist(source="nmnist", root=str(tmp_path))
+        NMnist(kind="nmnist", root=str(tmp_path))
         if kind == "nmnist"
-        else DVSGesture(source="dvsgesture", root=str(tmp_path))
+        else DVSGesture(kind="dvsgesture", root=str(tmp_path))
     )
     with pytest.raises(HardspikeError, match=r"is missing; with the root .* expected is <root>/"):
         load(source, "train")
@@ -210,4 +210,4 @@ def test_names_that_tonic_cannot_read_are_one_line(tmp_path: Path) -> None:
     user.mkdir(parents=True)
     np.save(user / "0.npy", np.zeros((1, 4)))
     with pytest.raises(HardspikeError, match="has names that tonic's DVSGesture cannot read"):
-        load(DVSGesture(source="dvsgesture", root=str(tmp_path)), "test")
+        load(DVSGesture(kind="dvsgesture", root=str(tmp_path)), "test")

@@ -1,0 +1,37 @@
+# Every target sets up what it needs; only Python 3.11 or newer and make are taken for granted.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint bench-real bench-latency bench-lava clean
+
+demo: $(READY)
+	$(BIN)/hardspike run configs/quickstart.yaml
+
+test: lint
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The quickstart network, trained on simulated recordings alone, on 1,000 real ones.
+bench-real: demo
+	$(BIN)/python -m benchmarks.real_recordings runs/quickstart
+
+bench-latency: demo
+	$(BIN)/python -m benchmarks.latency runs/quickstart
+
+bench-lava: demo
+	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache
