@@ -21,7 +21,7 @@ def time_constant(decay: float, dt: float) -> tuple[float, float]:
 
     Both equations hold as float64 operations for every decay from 0.5 up but a few in a hundred
     odd ones (τ = 0.9 or 0.95 at 10 ms are exact); where no float64 meets them, as for most decays
-    below 0.5, the pair with the least error is returned: one unit in the last place.
+    below 0.5, the pair with the least error is returned: both are met to 2⁻⁵².
     """
     best = (math.inf, dt / (1 - decay), 1 / (1 - decay))
     for constant in neighbours(dt / (1 - decay)):

@@ -72,7 +72,7 @@ def attribute(file: Any, key: str) -> Any:
 
 def text(file: Any, key: str) -> str:
     """Return an attribute that holds text."""
-    value = attribute(file, key)[()]
+    value = attribute(file, key).tolist()
     if not isinstance(value, str):
         raise HardspikeError(f"{key}: found {value!r}, allowed text")
     return str(value)

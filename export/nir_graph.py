@@ -31,7 +31,8 @@ from export.metadata import RESET, TIME_BASE, describe
 from export.network import LIF, Array, Conv, Dense, HardSpikeNetwork, Layer, Shape, Synapse
 
 SCHEMA = "hardspike.nir/1"
-_DECAY_TOLERANCE = 2.0**-53
+_ROUNDING = 2.0**-51
+"""How far a step of 1 may be off, where no float64 meets `export.euler`'s equations."""
 
 
 def write_nir(network: HardSpikeNetwork, path: Path) -> None:
@@ -185,7 +186,7 @@ def _neuron(name: str, node: Any, dt: float) -> LIF:
     decay = float(node.metadata["decay"])
     alpha = dt / _one(name, "tau", node.tau) if leaks else 0.0
     gain = (alpha if leaks else dt) * _one(name, "r", node.r)
-    if abs((1 - alpha) - decay) > _DECAY_TOLERANCE or abs(gain - 1) > 2 * _DECAY_TOLERANCE:
+    if abs((1 - alpha) - decay) > _ROUNDING or abs(gain - 1) > _ROUNDING:
         raise HardspikeError(
             f"node {name}: found a step of v·{1 - alpha!r} + {gain!r}·I, allowed v·{decay!r} + I"
         )

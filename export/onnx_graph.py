@@ -83,7 +83,9 @@ def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_ma
     name, synapse = layer.name, layer.synapse
     if isinstance(synapse, Conv):
         image = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.image")
-        weight = graph.constant(f"{name}.weight", synapse.weight_OIHW * ALIGN, np.float32)
+        weight = graph.constant(
+            f"{name}.weight", synapse.weight_OIHW.astype(np.int64) * ALIGN, np.float32
+        )
         padding = [*synapse.padding, *synapse.padding]
         return graph.add(
             "Conv", [image, weight], f"{name}.drive", strides=list(synapse.stride), pads=padding
@@ -96,7 +98,9 @@ def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_ma
         two = graph.constant("twice_aligned", 2 * ALIGN, np.float32)
         return graph.add("Mul", [sums, two], f"{name}.drive")
     counts = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.counts")
-    weight = graph.constant(f"{name}.weight", synapse.weight_OI.T * ALIGN, np.float32)
+    weight = graph.constant(
+        f"{name}.weight", synapse.weight_OI.T.astype(np.int64) * ALIGN, np.float32
+    )
     return graph.add("MatMul", [counts, weight], f"{name}.drive")
 
 
@@ -114,7 +118,7 @@ def drive(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: 
     if layer.synapse.bias_O is None:
         return raw
     size = (-1, 1, 1) if isinstance(layer.synapse, Conv) else (-1,)
-    bias = np.asarray(layer.synapse.bias_O).reshape(size) * ALIGN
+    bias = np.asarray(layer.synapse.bias_O, np.int64).reshape(size) * ALIGN
     name = graph.constant(f"{layer.name}.bias", bias, np.float32)
     return graph.add("Add", [raw, name], f"{layer.name}.biased")
 
@@ -186,7 +190,7 @@ def _filtered_membrane(
     x = graph.cast(kept, TensorProto.DOUBLE, f"{name}.v_kept.double")
     x = graph.add("Add", [x, current], f"{name}.membrane")
     if bias is not None:
-        each = np.repeat(np.asarray(bias) * ALIGN, neurons // len(bias))
+        each = np.repeat(np.asarray(bias, np.int64) * ALIGN, neurons // len(bias))
         x = graph.add(
             "Add", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
         )

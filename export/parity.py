@@ -14,7 +14,8 @@ from export.metadata import describe
 from export.network import Array, Conv, FixedPointNetwork, HardSpikeNetwork, Layer, Network
 from export.netx_file import read_netx
 from export.nir_graph import read_nir_back
-from export.onnx_model import SCHEMA, states
+from export.onnx_graph import states
+from export.onnx_model import SCHEMA
 from export.onnx_reader import OnnxInfo, read_onnx_info
 
 NETX_FILE, NIR_FILE = "model.net", "model.nir"
@@ -69,10 +70,10 @@ def _layer(path: Path, wanted: Layer[Any], found: Layer[Any]) -> Iterator[Parity
             values = getattr(wanted.synapse, part), getattr(found.synapse, part)
             _same(path, f"{name}: {part}", *values)
     yield _tensor(path, f"{name}: weight", wanted.synapse.weight, found.synapse.weight)
-    biases = wanted.synapse.bias_O, found.synapse.bias_O
-    _same(path, f"{name}: bias given", biases[0] is not None, biases[1] is not None)
-    if biases[0] is not None:
-        yield _tensor(path, f"{name}: bias", *biases)
+    ours, theirs = wanted.synapse.bias_O, found.synapse.bias_O
+    _same(path, f"{name}: bias given", ours is not None, theirs is not None)
+    if ours is not None and theirs is not None:
+        yield _tensor(path, f"{name}: bias", ours, theirs)
 
 
 def _onnx(path: Path, network: FixedPointNetwork, form: str) -> Iterator[Parity]:
@@ -108,7 +109,7 @@ def _onnx_weight(path: Path, layer: Layer[Any], info: OnnxInfo) -> Array:
 
 
 def _onnx_bias(layer: Layer[Any], info: OnnxInfo, neurons: int) -> tuple[Array, Array]:
-    """Return (the contract's bias, the file's), one a channel or one a neuron as the file has it."""
+    """Return the contract's bias and the file's, one a channel or a neuron as the file has it."""
     wanted = np.asarray(layer.synapse.bias_O)
     stored = info.tensors.get(f"{layer.name}.bias", np.zeros(0)).ravel() / ALIGN
     return (

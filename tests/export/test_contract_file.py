@@ -1,0 +1,69 @@
+"""Networks in safetensors: round trips, same bytes, damage in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from export.contract_file import read_fixed_network, read_float_network, write_network
+from export.errors import HardspikeError
+from export.network import FixedPointNetwork
+from tests.conformance.random_networks import networks
+from tests.export.networks import fixed_network, float_network
+
+
+@given(networks())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_random_networks_come_back(
+    tmp_path_factory: pytest.TempPathFactory, network: FixedPointNetwork
+) -> None:
+    path = tmp_path_factory.mktemp("contract") / "fixed.safetensors"
+    write_network(network, path)
+    found = read_fixed_network(path)
+    for field in ("input_shape", "shapes", "readout", "steps", "dt", "classes", "input_max"):
+        assert getattr(found, field) == getattr(network, field), field
+    for ours, theirs in zip(network.layers, found.layers, strict=True):
+        assert (ours.name, ours.neuron, ours.scale) == (theirs.name, theirs.neuron, theirs.scale)
+        np.testing.assert_array_equal(theirs.synapse.weight, ours.synapse.weight)
+
+
+def test_an_infinite_threshold_comes_back(tmp_path: Path) -> None:
+    network = float_network("membrane")
+    write_network(network, tmp_path / "float.safetensors")
+    found = read_float_network(tmp_path / "float.safetensors")
+    assert [layer.neuron for layer in found.layers] == [layer.neuron for layer in network.layers]
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_network(fixed_network(), tmp_path / name)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def test_another_kind_is_refused(tmp_path: Path) -> None:
+    write_network(fixed_network(), tmp_path / "fixed.safetensors")
+    with pytest.raises(HardspikeError, match="of kind fixed, allowed"):
+        read_float_network(tmp_path / "fixed.safetensors")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_ends_in_one_line(share: float, tmp_path: Path) -> None:
+    path = tmp_path / "fixed.safetensors"
+    write_network(fixed_network(), path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(HardspikeError) as caught:
+        read_fixed_network(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", ["layers", "dt", "steps", "readout"])
+def test_a_header_without_a_field_ends_in_one_line(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "fixed.safetensors"
+    write_network(fixed_network(), path)
+    path.write_bytes(path.read_bytes().replace(key.encode(), b"x" * len(key)))
+    with pytest.raises(HardspikeError) as caught:
+        read_fixed_network(path)
+    assert str(caught.value).startswith(f"{path}: ")
