@@ -16,7 +16,7 @@ from export.network import Conv, Shape, Synapse
 def fan_out(synapse: Synapse, input_shape: Shape) -> NDArray[np.int64]:
     """Return how many nonzero synapses leave each input neuron, `(N,)` in (C, H, W) order."""
     if not isinstance(synapse, Conv):
-        return np.count_nonzero(synapse.weight_OI, axis=0).astype(np.int64)
+        return np.asarray(np.count_nonzero(synapse.weight_OI, axis=0), np.int64)
     present_CHW = np.count_nonzero(synapse.weight_OIHW, axis=0)
     (_, rows, columns), (pad_h, pad_w) = input_shape, synapse.padding
     _, out_rows, out_columns = synapse.output_shape(input_shape)

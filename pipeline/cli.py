@@ -172,12 +172,17 @@ def _targets(options: argparse.Namespace) -> None:
 
 
 def _data(options: argparse.Namespace) -> None:
-    from pipeline.data.summary import contact_sheet, describe
+    from pipeline.inspect_data import as_json, inspect_data, rows
 
+    sheet_path, options.out = options.out, None
     config, run = _experiment(options)
-    reporter = Reporter(quiet=options.quiet or options.json)
-    sheet = options.out or run.parent / f"{config.name}-data.png"
-    raise NotImplementedError(describe, contact_sheet, sheet, reporter)
+    sheet = sheet_path or run.parent / f"{config.name}-data.png"
+    described = inspect_data(config, sheet, Reporter(options.quiet or options.json))
+    if options.json:
+        _print_json(as_json(described, sheet))
+        return
+    _print_table(f"{config.name}: recordings", rows(described))
+    print(f"contact sheet: {sheet}")
 
 
 def _print_json(value: Any) -> None:

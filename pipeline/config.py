@@ -170,13 +170,6 @@ class Config(Model):
     convert: ConvertSettings = ConvertSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 
-    @field_validator("train", mode="before")
-    @classmethod
-    def _method_is_known(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("method", "sast") != "sast":
-            raise ValueError(f"method: found {value['method']!r}, allowed sast")
-        return value
-
 
 def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
     """Read an experiment file and apply `overrides`, each `dotted.path=value`.
@@ -188,17 +181,32 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
     tree = _read_yaml(path)
     for override in overrides:
         _apply(tree, override)
-    return parse_config(tree, str(path))
+    return parse_config(tree, str(path), overrides)
 
 
-def parse_config(tree: Any, source: str) -> Config:
-    """Check a tree of plain values against the models; `source` stands first in every fault."""
+def parse_config(tree: Any, source: str, overrides: typing.Sequence[str] = ()) -> Config:
+    """Check a tree of plain values against the models.
+
+    Every fault begins with `source`, or with the override that set the faulty key.
+
+    Raises:
+        HardspikeError: all faults, one line each.
+    """
     try:
-        return Config.model_validate_json(json.dumps(tree))
+        return Config.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
-        raise HardspikeError(*(_fault(source, item) for item in error.errors())) from None
-    except (TypeError, ValueError) as error:
-        raise HardspikeError(f"{source}: holds a value that JSON cannot ({error})") from error
+        lines = [_fault(item) for item in error.errors()]
+    raise HardspikeError(
+        *(f"{_origin(path, source, overrides)}: {path}: {text}" for path, text in lines)
+    )
+
+
+def _origin(path: str, source: str, overrides: typing.Sequence[str]) -> str:
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if path == key or path.startswith(f"{key}."):
+            return f"--set {override}"
+    return source
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -249,29 +257,28 @@ def _step(node: Any, part: str, override: str) -> Any:
     raise HardspikeError(f"--set {override}: found {part!r}, allowed {allowed}")
 
 
-def _fault(source: str, item: ErrorDetails) -> str:
-    """Put one pydantic fault into words: file, dotted path, what was found, what is allowed."""
+def _fault(item: ErrorDetails) -> tuple[str, str]:
+    """Put one pydantic fault into words: its dotted path, and what was found and is allowed."""
     keys, model = _walk(item["loc"])
     path = ".".join(keys) or "(top)"
     found = f"found {_short(item['input'])}"
     match item["type"]:
         case "extra_forbidden":
-            return f"{source}: {path}: unknown key, allowed {', '.join(sorted(model))}"
+            return path, f"unknown key, allowed {', '.join(sorted(model))}"
         case "missing":
-            return f"{source}: {path}: found nothing, this key is needed"
+            return path, "found nothing, this key is needed"
         case "union_tag_invalid":
             allowed = item["ctx"]["expected_tags"].replace("'", "")
             key = item["ctx"]["discriminator"].strip("'")
-            return f"{source}: {path}.{key}: found {item['ctx']['tag']!r}, allowed {allowed}"
+            return f"{path}.{key}", f"found {item['ctx']['tag']!r}, allowed {allowed}"
         case "union_tag_not_found":
             key = item["ctx"]["discriminator"].strip("'")
-            return f"{source}: {path}.{key}: found nothing, this key is needed"
+            return f"{path}.{key}", "found nothing, this key is needed"
         case "literal_error":
-            allowed = item["ctx"]["expected"].replace("'", "")
-            return f"{source}: {path}: {found}, allowed {allowed}"
+            return path, f"{found}, allowed {item['ctx']['expected'].replace(chr(39), '')}"
         case "value_error":
-            return f"{source}: {path}: {item['ctx']['error']}"
-    return f"{source}: {path}: {found}, {_lower(item['msg'])}"
+            return path, f"{item['ctx']['error']}"
+    return path, f"{found}, {_lower(item['msg'])}"
 
 
 def _lower(message: str) -> str:

@@ -18,8 +18,8 @@ from safetensors.numpy import save
 
 from export.errors import HardspikeError
 from export.files import write_bytes, write_json
-from export.netx_file import read_netx
 from export.network import FixedPointNetwork, decide
+from export.netx_file import read_netx
 from hardware.target import Target, TargetRun
 from hardware.targets import TARGETS, TargetOptions
 from pipeline.config import Config
