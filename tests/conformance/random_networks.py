@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from export.errors import HardspikeError
 from export.network import (
     READOUTS,
     Conv,
@@ -110,8 +111,6 @@ def cases(draw: st.DrawFn) -> Case:
 
 def within_limits(network: FixedPointNetwork) -> bool:
     """Whether currents and sums fit; registers always do here."""
-    from export.errors import HardspikeError
-
     try:
         check_limits(network)
     except HardspikeError as error:
