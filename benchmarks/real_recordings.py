@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from export.errors import EXIT_STATUS, HardspikeError
-from export.netx_file import read_netx
 from export.network import decide
+from export.netx_file import read_netx
 from hardware.targets import TARGETS, TargetOptions
 from pipeline.data.settings import Folder
 from pipeline.data.sources import load_dataset

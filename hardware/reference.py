@@ -17,12 +17,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from export.bounds import largest_sum
 from export.network import (
     LIF,
     Conv,
     FixedPointNetwork,
     HardSpikeNetwork,
-    Layer,
     LoihiLIF,
     Shape,
     Synapse,
@@ -155,14 +155,6 @@ def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Tra
         x_BTN, membranes = float_neurons(activation, bias, layer.neuron)
         spikes[layer.name] = x_BTN
     return Trace(spikes, membranes)
-
-
-def largest_sum(layer: Layer[Any], input_max: int) -> int:
-    """Return a bound on |Σ w·x| of a layer of integer weights whose inputs reach `input_max`."""
-    weight = layer.synapse.weight
-    return int(
-        np.abs(weight.reshape(len(weight), -1).astype(np.int64)).sum(axis=1).max() * input_max
-    )
 
 
 def neuron_bias(synapse: Synapse, neurons: int) -> Array:

@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -144,7 +145,7 @@ def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
         if options.json:
             _print_json(read_json(run / last / "manifest.json"))
         return
-    from pipeline.report import ladder_rows, read_report, target_rows
+    from pipeline.report import ladder_rows, missing_targets, read_report, target_rows
 
     report = read_report(run)
     if options.json:
@@ -152,6 +153,8 @@ def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
         return
     _print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
     _print_table(f"{config.name}: targets", target_rows(report))
+    for name, reason in missing_targets(report):
+        print(f"{name}: {reason}")
 
 
 def _targets(options: argparse.Namespace) -> None:
@@ -191,9 +194,11 @@ def _print_json(value: Any) -> None:
 
 def _print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
     header, *body = rows
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index and len(header) > 3 else "left")
+        last_text = len(header) <= 3 and index == len(header) - 1
+        align: Literal["left", "right"] = "right" if index and not last_text else "left"
+        table.add_column(name, justify=align, no_wrap=not last_text)
     for row in body:
         table.add_row(*row)
     Console(highlight=False, markup=False).print(table)

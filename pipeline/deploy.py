@@ -2,16 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from export.contract_file import read_fixed_network, read_float_network
+from export.errors import HardspikeError
+from export.network import FixedPointNetwork
 from export.netx_file import write_netx
 from export.nir_graph import write_nir
 from export.onnx_model import write_sequence, write_step
 from export.parity import check_deployed
 from hardware.loihi.limits import check_limits
+from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
+from hardware.reference import ReferenceTarget, run_fixed
 from pipeline.convert import FIXED, FLOAT
 from pipeline.progress import Reporter
 
 FILES = ("model.nir", "model.step.onnx", "model.sequence.onnx", "model.net")
+_PROBES, _PROBE_DENSITY = 4, 0.2
 
 
 def deploy_stage(converted: Path, folder: Path, reporter: Reporter) -> list[str]:
@@ -28,6 +35,29 @@ def deploy_stage(converted: Path, folder: Path, reporter: Reporter) -> list[str]
     write_sequence(fixed, folder / "model.sequence.onnx")
     write_netx(fixed, folder / "model.net")
     check_deployed(folder, hard, fixed)
+    _check_behaviour(folder, fixed)
     sizes = ", ".join(f"{name} {(folder / name).stat().st_size / 1024:.0f} kB" for name in FILES)
     reporter.line(f"deploy    {sizes}; each read back and equal to the contract")
     return list(FILES)
+
+
+def _check_behaviour(folder: Path, network: FixedPointNetwork) -> None:
+    """Run random input through every file that runs here and compare each step's output.
+
+    Raises:
+        HardspikeError: a file computes something else than the contract.
+    """
+    generator = np.random.default_rng(0)
+    shape = (_PROBES, network.steps, *network.input_shape)
+    active = generator.random(shape) < _PROBE_DENSITY
+    spikes = (active * generator.integers(1, network.input_max + 1, shape)).astype(np.uint8)
+    trace = run_fixed(network, spikes)
+    expected = trace.last if network.readout == "count" else trace.membranes_BTN
+    for target in (ReferenceTarget(), OnnxRuntimeSequence(), OnnxRuntimeStep()):
+        found = target.run(folder, spikes).outputs_BTN
+        if not np.array_equal(found, expected):
+            share = float((found != expected).mean())
+            raise HardspikeError(
+                f"{folder}: {target.name} gives other outputs than the contract for random input "
+                f"(a share of {share:.3g} differs, allowed none)"
+            )

@@ -117,11 +117,11 @@ def ladder_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
 def target_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
     """Return the table of targets, header first."""
     rows: list[Sequence[str]] = [
-        ("target", "accuracy", "95% interval", "n", "spikes equal", "classes equal", "samples/s")
+        ("target", "accuracy", "95% interval", "n", "spikes =", "classes =", "samples/s")
     ]
     for name, entry in report["targets"].items():
         if entry["status"] != "ok":
-            rows.append((name, entry["status"], entry["reason"], "", "", "", ""))
+            rows.append((name, entry["status"], "", "", "", "", ""))
             continue
         low, high = entry["ci95"]
         rows.append(
@@ -136,6 +136,16 @@ def target_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
             )
         )
     return rows
+
+
+def missing_targets(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return name and reason of every target that did not run or failed."""
+    entries = report["targets"].items()
+    return [
+        (name, f"{entry['status']}: {entry['reason']}")
+        for name, entry in entries
+        if entry["status"] != "ok"
+    ]
 
 
 def _share(value: float) -> str:
@@ -182,6 +192,8 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
             "## Targets",
             *_table(target_rows(report)),
+            "",
+            *(f"- `{name}` {reason}" for name, reason in missing_targets(report)),
             "",
             "Spikes are compared at every step of every recording with the NumPy reference. "
             "Samples a second on `loihi` are those of a simulator, not of the chip.",

@@ -47,7 +47,7 @@ STAGES = (
         ("seed", "data", "network", "convert"),
         (*_TRAIN, "pipeline/convert.py", "hardware", "export"),
     ),
-    Stage("deploy", ("convert",), (), ("pipeline/deploy.py", "hardware/loihi", "export")),
+    Stage("deploy", ("convert",), (), ("pipeline/deploy.py", "hardware", "export")),
     Stage(
         "evaluate",
         ("deploy",),

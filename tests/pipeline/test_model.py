@@ -1,5 +1,6 @@
 """The trained network and the contract say the same thing."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from export.errors import HardspikeError
-from export.network import HardSpikeNetwork, Layer, decide
+from export.network import Conv, HardSpikeNetwork, Layer, decide
 from hardware.reference import run_float
 from pipeline.config import NetworkSettings
 from pipeline.model import SpikingNetwork, predict, to_time_first
@@ -49,10 +50,10 @@ def doubled(contract: HardSpikeNetwork) -> HardSpikeNetwork:
     """The same network in float64, where the order of summation hardly matters."""
     layers = []
     for layer in contract.layers:
-        synapse, kind = layer.synapse, type(layer.synapse)
-        bias = None if synapse.bias_O is None else synapse.bias_O.astype(np.float64)
-        rest = [synapse.stride, synapse.padding] if hasattr(synapse, "stride") else []
-        copied = kind(synapse.weight.astype(np.float64), bias, *rest)
+        bias = None if layer.synapse.bias_O is None else layer.synapse.bias_O.astype(np.float64)
+        name = "weight_OIHW" if isinstance(layer.synapse, Conv) else "weight_OI"
+        wide = {name: layer.synapse.weight.astype(np.float64), "bias_O": bias}
+        copied = dataclasses.replace(layer.synapse, **wide)
         layers.append(Layer(layer.name, copied, layer.neuron))
     return HardSpikeNetwork(
         contract.input_shape, tuple(layers), contract.readout, contract.steps, contract.dt

@@ -1,0 +1,164 @@
+"""Batch-1 latency of a run's sequence file against the same hard float network in torch eager.
+
+    python -m benchmarks.latency runs/quickstart [--recordings 40] [--json FILE]
+
+Three ways to classify one recording, interleaved in one process on the same recordings:
+
+    onnxruntime      `model.sequence.onnx`: the fixed-point network, all steps in one call
+    torch eager      the hard float network a step at a time: synapses, then the neuron's equation
+    torch batched    the same with the synapses of all steps as one product, as training runs it
+
+Medians and 95th percentiles of wall time after a warm-up, for one thread and for all cores. Each
+measurement runs in a process of its own, because torch's thread count is set once.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from export.contract_file import read_float_network
+from export.errors import EXIT_STATUS, HardspikeError
+from export.files import write_json
+from export.network import Conv, HardSpikeNetwork, Synapse
+from hardware.onnxruntime_cpu import SEQUENCE_FILE, open_session
+from pipeline.data.sources import load_dataset
+from pipeline.run_dir import StageFolder
+from pipeline.stages import load_run
+from pipeline.train import load_trained
+
+_ROUNDS = 5
+_TIMES = "recordings of one batch, milliseconds"
+
+
+def measure(run: Path, recordings: int, threads: int) -> dict[str, Any]:
+    """Return p50 and p95 in milliseconds of each way, and the ratios of the medians."""
+    torch.set_num_threads(threads)
+    config = load_run(run)
+    for stage in ("train", "convert", "deploy"):
+        StageFolder(run, stage).verify()
+    test = load_dataset(config.data, "test")
+    spikes = test.spikes_BTCHW[:recordings]
+    contract = read_float_network(run / "convert" / "network.float.safetensors")
+    trained, activation = load_trained(config, test, run / "train")
+    hard = type(activation)(activation.surrogate, activation.slope, "hard")
+    session = open_session(run / "deploy" / SEQUENCE_FILE, threads)
+    eager = Eager(contract)
+    ways: dict[str, Callable[[Any], Any]] = {
+        "onnxruntime": lambda one: session.run(["output"], {"spikes": one}),
+        "torch eager": lambda one: eager(torch.from_numpy(one).float()),
+        "torch batched": lambda one: trained(torch.from_numpy(one).float().transpose(0, 1), hard),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    with torch.inference_mode():
+        for round_ in range(_ROUNDS + 1):
+            for index in range(len(spikes)):
+                one = spikes[index : index + 1]
+                for name, way in ways.items():
+                    started = time.perf_counter()
+                    way(one)
+                    elapsed = time.perf_counter() - started
+                    if round_:
+                        times[name].append(1000 * elapsed)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    return {
+        "threads": threads,
+        "calls": _ROUNDS * len(spikes),
+        "p50_ms": medians,
+        "p95_ms": {name: float(np.percentile(values, 95)) for name, values in times.items()},
+        "times_faster_than": {
+            name: medians[name] / medians["onnxruntime"] for name in ways if name != "onnxruntime"
+        },
+    }
+
+
+class Eager:
+    """The hard float network, a time step at a time in torch; the state lies between the steps."""
+
+    def __init__(self, network: HardSpikeNetwork) -> None:
+        self.network = network
+        self.tensors = [
+            (
+                torch.from_numpy(layer.synapse.weight),
+                None if layer.synapse.bias_O is None else torch.from_numpy(layer.synapse.bias_O),
+            )
+            for layer in network.layers
+        ]
+
+    def __call__(self, spikes_BTCHW: Tensor) -> Tensor:
+        """Return the last layer's output at every step, `(B, T, N)`."""
+        kept: list[Tensor | float] = [0.0] * len(self.network.layers)
+        outputs = []
+        for step in range(spikes_BTCHW.shape[1]):
+            x = spikes_BTCHW[:, step]
+            for index, layer in enumerate(self.network.layers):
+                drive = self._drive(layer.synapse, self.tensors[index], x)
+                u = drive + layer.neuron.decay * kept[index]
+                x = (u > layer.neuron.threshold).to(u.dtype)
+                kept[index] = u * (1 - x)
+            outputs.append(x)
+        return torch.stack(outputs, 1)
+
+    def _drive(self, synapse: Synapse, tensors: tuple[Tensor, Tensor | None], x: Tensor) -> Tensor:
+        weight, bias = tensors
+        if isinstance(synapse, Conv):
+            return functional.conv2d(x, weight, bias, synapse.stride, synapse.padding)
+        return functional.linear(x.flatten(1), weight, bias)
+
+
+def _in_own_process(run: Path, recordings: int, threads: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.latency", str(run), "--threads", str(threads)]
+    command += ["--recordings", str(recordings)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise HardspikeError(done.stderr.strip().splitlines()[-1])
+    return dict(json.loads(done.stdout))
+
+
+def main() -> int:
+    """Measure with one thread and with all cores, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--recordings", type=int, default=40)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    try:
+        if options.threads:
+            print(json.dumps(measure(options.run, options.recordings, options.threads)))
+            return 0
+        cores = len(os.sched_getaffinity(0))
+        found = [
+            _in_own_process(options.run, options.recordings, threads)
+            for threads in sorted({1, cores})
+        ]
+    except HardspikeError as error:
+        print(f"hardspike: {error}", file=sys.stderr)
+        return EXIT_STATUS
+    print(f"{_TIMES}; {platform.machine()}, {cores} cores")
+    for entry in found:
+        for name, median in entry["p50_ms"].items():
+            ratio = entry["times_faster_than"].get(name)
+            note = f"  onnxruntime is {ratio:.1f}× faster" if ratio else ""
+            p95 = entry["p95_ms"][name]
+            figures = f"p50 {median:7.3f}  p95 {p95:7.3f}{note}"
+            print(f"  {entry['threads']} thread(s)  {name:<14} {figures}")
+    if options.json:
+        write_json(options.json, {"platform": platform.platform(), "results": found})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
