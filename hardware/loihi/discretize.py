@@ -52,13 +52,18 @@ def discretize(
     Raises:
         HardspikeError: a layer cannot be represented; one line a violation with layer and limit.
     """
-    layers = tuple(
-        _discretize_layer(layer, weight_bits, largest_readout, 1 if index else network.input_max)
-        for index, layer in enumerate(network.layers)
-    )
+    layers, faults = [], []
+    for index, layer in enumerate(network.layers):
+        input_max = 1 if index else network.input_max
+        try:
+            layers.append(_discretize_layer(layer, weight_bits, largest_readout, input_max))
+        except HardspikeError as error:
+            faults.append(f"layer {layer.name}: {error}")
+    if faults:
+        raise HardspikeError(*faults)
     fixed = FixedPointNetwork(
         network.input_shape,
-        layers,
+        tuple(layers),
         network.readout,
         network.steps,
         network.dt,
@@ -73,8 +78,13 @@ def _discretize_layer(
     layer: Layer[LIF], weight_bits: int, largest_readout: float, input_max: int
 ) -> Layer[LoihiLIF]:
     step = 1 << (9 - weight_bits)
-    scale = _scale(layer, step, largest_readout, input_max)
+    scale, limit = _scale(layer, step, largest_readout, input_max)
     weight = step * np.rint(layer.synapse.weight.astype(np.float64) * scale / step)
+    if not weight.any():
+        raise HardspikeError(
+            f"{limit} is reached at a scale of {scale:.3g}, where every weight "
+            f"(largest {np.abs(layer.synapse.weight).max():.3g}) rounds to zero"
+        )
     bias = layer.synapse.bias_O
     scaled_bias = (
         None if bias is None else np.rint(bias.astype(np.float64) * scale).astype(np.int32)
@@ -82,32 +92,38 @@ def _discretize_layer(
     dv = round(_DECAY_UNITY * (1 - layer.neuron.decay))
     if dv > MEMBRANE_DECAY_MAX:
         raise HardspikeError(
-            f"layer {layer.name}: decay {layer.neuron.decay} needs dv {dv}, "
-            f"allowed up to {MEMBRANE_DECAY_MAX}"
+            f"decay {layer.neuron.decay} needs dv {dv}, allowed up to {MEMBRANE_DECAY_MAX}"
         )
     vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD_MAX
     synapse = _with_integers(layer.synapse, weight.astype(np.int32), scaled_bias)
     return Layer(layer.name, synapse, LoihiLIF(dv, vth), scale)
 
 
-def _scale(layer: Layer[LIF], step: int, largest_readout: float, input_max: int) -> float:
-    """Return the largest k that every register of the layer allows."""
+def _scale(
+    layer: Layer[LIF], step: int, largest_readout: float, input_max: int
+) -> tuple[float, str]:
+    """Return the largest k that every register of the layer allows, and the limit that sets it."""
     weight = np.abs(layer.synapse.weight.astype(np.float64))
-    bias = layer.synapse.bias_O
-    values = weight if bias is None else np.concatenate([weight.ravel(), np.abs(bias).ravel()])
-    if not np.isfinite(values).all():
-        raise HardspikeError(f"layer {layer.name}: found a weight or bias that is not finite")
+    bias = 0.0 if layer.synapse.bias_O is None else float(np.abs(layer.synapse.bias_O).max())
+    if not np.isfinite(weight).all() or not np.isfinite(bias):
+        raise HardspikeError("found a weight or bias that is not finite")
     if not weight.any():
-        raise HardspikeError(f"layer {layer.name}: all weights are zero, nothing to represent")
-    bounds = [(-WEIGHT_MIN - step) / weight.max()]
-    bounds.append(ACCUMULATOR_MAX / (weight.reshape(len(weight), -1).sum(axis=1).max() * input_max))
-    if bias is not None and np.abs(bias).max() > 0:
-        bounds.append(BIAS_MAX / float(np.abs(bias).max()))
+        raise HardspikeError("all weights are zero, nothing to represent")
+    largest_row = float(weight.reshape(len(weight), -1).sum(axis=1).max())
+    bounds = [
+        ((-WEIGHT_MIN - step) / float(weight.max()), f"weight (up to {-WEIGHT_MIN - step})"),
+        (ACCUMULATOR_MAX / (largest_row * input_max), f"accumulator (up to {ACCUMULATOR_MAX})"),
+    ]
+    if bias > 0:
+        bounds.append((BIAS_MAX / bias, f"bias mantissa (up to {BIAS_MAX})"))
     if layer.neuron.fires:
-        bounds.append(THRESHOLD_MAX / layer.neuron.threshold)
+        bounds.append(
+            (THRESHOLD_MAX / layer.neuron.threshold, f"threshold (up to {THRESHOLD_MAX})")
+        )
     elif largest_readout > 0:
-        bounds.append(THRESHOLD_MAX / (_READOUT_HEADROOM * largest_readout))
-    return float(min(bounds))
+        room = THRESHOLD_MAX / (_READOUT_HEADROOM * largest_readout)
+        bounds.append((room, f"membrane of the readout (up to {THRESHOLD_MAX})"))
+    return min(bounds)
 
 
 def _with_integers(synapse: Synapse, weight: Array, bias: Array | None) -> Synapse:

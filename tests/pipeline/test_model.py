@@ -52,7 +52,7 @@ def doubled(contract: HardSpikeNetwork) -> HardSpikeNetwork:
     for layer in contract.layers:
         bias = None if layer.synapse.bias_O is None else layer.synapse.bias_O.astype(np.float64)
         name = "weight_OIHW" if isinstance(layer.synapse, Conv) else "weight_OI"
-        wide = {name: layer.synapse.weight.astype(np.float64), "bias_O": bias}
+        wide: dict[str, Any] = {name: layer.synapse.weight.astype(np.float64), "bias_O": bias}
         copied = dataclasses.replace(layer.synapse, **wide)
         layers.append(Layer(layer.name, copied, layer.neuron))
     return HardSpikeNetwork(

@@ -1,0 +1,212 @@
+"""Bad input of every kind: one clear line a fault, exit status 2, no traceback."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+
+from export.errors import HardspikeError
+from export.files import replacing
+from tests.end_to_end.conftest import hardspike, in_process
+
+Edit = Callable[[Path], None]
+
+
+def refused(done: subprocess.CompletedProcess[str], *parts: str, lines: int = 1) -> None:
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    faults = [line for line in done.stderr.splitlines() if line.startswith("hardspike: ")]
+    assert len(faults) == lines, done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+@pytest.fixture
+def copy(smoke_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished smoke run, to be damaged."""
+    run = tmp_path / "smoke"
+    shutil.copytree(smoke_run, run)
+    return run
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    path.write_bytes(bytes(data))
+
+
+def edited_weight(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["layer/1/weight"][0, 0, 0, 0] += 2
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("model.net", truncated),
+        ("model.net", edited_weight),
+        ("model.nir", truncated),
+        ("model.step.onnx", flipped),
+        ("model.sequence.onnx", truncated),
+        ("model.net", Path.unlink),
+    ],
+)
+def test_a_changed_deployed_file_is_named_with_its_hash(copy: Path, name: str, edit: Edit) -> None:
+    edit(copy / "deploy" / name)
+    refused(in_process("evaluate", copy, "--force"), f"deploy/{name}", "SHA-256", "deploy --force")
+
+
+def test_changed_weights_are_named_with_their_hash(copy: Path) -> None:
+    flipped(copy / "train" / "model.safetensors")
+    refused(in_process("convert", copy, "--force"), "train/model.safetensors", "SHA-256")
+
+
+@pytest.mark.parametrize(
+    "name", ["model.net", "model.nir", "model.step.onnx", "model.sequence.onnx"]
+)
+def test_a_damaged_file_under_a_matching_hash_is_still_refused(copy: Path, name: str) -> None:
+    """The manifest is rewritten to match, as somebody might who edits by hand."""
+    truncated(copy / "deploy" / name)
+    manifest = json.loads((copy / "deploy" / "manifest.json").read_text())
+    for entry in manifest["outputs"]:
+        if entry["path"] == name:
+            data = (copy / "deploy" / name).read_bytes()
+            entry["sha256"] = hashlib.sha256(data).hexdigest()
+    (copy / "deploy" / "manifest.json").write_text(json.dumps(manifest))
+    done = in_process("evaluate", copy, "--set", "x=1")
+    refused(done, "--set")
+    done = hardspike(
+        "run", copy, "--set", "evaluate.targets=[reference, onnxruntime, onnxruntime-step]"
+    )
+    assert "Traceback" not in done.stderr
+    if name == "model.net":
+        refused(done, "model.net")
+    elif name.endswith(".onnx"):
+        assert done.returncode == 0
+        assert f"failed: {copy / 'deploy' / name}" in done.stdout.replace("\n", " ")
+
+
+def test_a_missing_data_folder(tmp_path: Path) -> None:
+    done = in_process(
+        "run",
+        "configs/nmnist-1k.yaml",
+        "--out",
+        tmp_path / "r",
+        "--set",
+        "data.source.root=/no/where",
+    )
+    refused(done, "/no/where")
+    assert not list((tmp_path / "r").rglob("manifest.json"))
+
+
+def test_a_truncated_recording_is_named(tmp_path: Path) -> None:
+    for split in ("Train", "Test"):
+        for label in range(2):
+            folder = tmp_path / "data" / split / str(label)
+            folder.mkdir(parents=True)
+            (folder / "a.bin").write_bytes(bytes(range(50)) if split == "Test" else bytes(53))
+    source = f"data.source={{kind: folder, root: {tmp_path / 'data'}}}"
+    done = in_process("data", "configs/smoke.yaml", "--set", source)
+    refused(done, "a.bin", "5")
+
+
+def test_a_misspelt_key_and_a_wrong_type_come_together(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    text = Path("configs/smoke.yaml").read_text()
+    path.write_text(
+        text.replace("\n  epochs:", "\n  epoch:").replace("batch_size: 25", "batch_size: many")
+    )
+    refused(
+        in_process("run", path),
+        "train.epoch: unknown key",
+        'train.batch_size: found "many"',
+        lines=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("run", "configs/none.yaml"), ("configs/none.yaml", "not found")),
+        (
+            ("run", "configs/smoke.yaml", "--set", "train.speed=9"),
+            ("--set train.speed=9", "unknown"),
+        ),
+        (("convert", "configs/smoke.yaml"), ("takes a run",)),
+        (("convert", "tests"), ("tests: is not a run folder",)),
+        (("fly",), ("fly", "run")),
+        (("run",), ("CONFIG",)),
+        (("run", "configs/smoke.yaml", "--fast"), ("--fast",)),
+    ],
+)
+def test_a_faulty_command_line_is_one_line(
+    arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    refused(in_process(*arguments), *parts)
+
+
+def test_a_stage_before_its_turn(smoke_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "r"
+    run.mkdir()
+    shutil.copy(smoke_run / "config.json", run / "config.json")
+    refused(in_process("convert", run), "train", "not finished")
+
+
+def test_an_output_folder_that_cannot_be_written(smoke_config: Path) -> None:
+    """A folder below a file cannot be made, whoever asks; /proc stands for a read-only place."""
+    refused(in_process("run", smoke_config, "--out", smoke_config / "below"), "cannot be written")
+    refused(in_process("run", smoke_config, "--out", "/proc/hardspike"), "cannot be written")
+
+
+def fill_the_disk(path: Path) -> None:
+    with replacing(path), Path("/dev/full").open("wb", buffering=0) as full:
+        full.write(b"new")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.net"
+    path.write_bytes(b"old")
+    with pytest.raises(HardspikeError, match=r"model\.net: cannot be written \(No space"):
+        fill_the_disk(path)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.net"]
+
+
+def test_a_layer_too_large_for_a_limit_names_layer_and_limit(copy: Path) -> None:
+    """A threshold far above every weight drives the scale down until nothing is left of them."""
+    tree = (copy / "config.json").read_text()
+    (copy / "config.json").write_text(tree.replace('"threshold": 1.0', '"threshold": 1e9'))
+    done = in_process("convert", copy)
+    refused(done, "layer conv1: threshold (up to 131071)", "dense2", "rounds to zero", lines=3)
+
+
+def test_without_python_310_the_target_is_not_run_and_says_why(copy: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    nowhere = {
+        "PATH": str(bare),
+        "HOME": str(tmp_path),
+        "UV_CACHE_DIR": str(tmp_path / "uv"),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_PYTHON_INSTALL_DIR": str(tmp_path / "pythons"),
+        "HARDSPIKE_CACHE": os.environ.get("HARDSPIKE_CACHE", str(Path.home() / ".cache/hardspike")),
+    }
+    listed = hardspike("targets", **nowhere)
+    assert listed.returncode == 0
+    assert "no Python 3.10 found" in " ".join(listed.stdout.split())
+    done = hardspike("evaluate", copy, "--force", **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "loihi" in done.stderr
+    assert "not run: loihi: no Python 3.10 found" in done.stderr
+    assert "onnxruntime       " in done.stderr
