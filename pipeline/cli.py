@@ -194,7 +194,14 @@ def _print_json(value: Any) -> None:
 
 def _print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
     header, *body = rows
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for index, name in enumerate(header):
         last_text = len(header) <= 3 and index == len(header) - 1
         align: Literal["left", "right"] = "right" if index and not last_text else "left"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -68,8 +69,8 @@ def raster_picture(
     """Draw one recording's spikes by layer, one column a target.
 
     `grids_TN` is target → layer → spikes. Of a layer with many neurons the 120 most active on the
-    first target are shown, the same on every target; spikes that the first target does not have
-    are red.
+    first target are shown, the same on every target; where a target differs from the first, the
+    cell is red.
     """
     targets = list(grids_TN)
     first = grids_TN[targets[0]]
@@ -82,15 +83,14 @@ def raster_picture(
         for column, target in enumerate(targets):
             shown_TN = input_TN if layer == "input" else grids_TN[target][layer]
             panel = axes[row][column]
-            _dots(panel, shown_TN[:, rows], expected_TN[:, rows], dt)
-            differing = int((shown_TN != expected_TN).sum())
-            note = f"{int(np.count_nonzero(shown_TN))} spikes" + (
-                f", {differing} differ" if column else ""
-            )
+            _grid(panel, shown_TN[:, rows], expected_TN[:, rows], dt)
+            note = f"{int(np.count_nonzero(shown_TN))} spikes"
+            if column and layer != "input":
+                note += f", {int((shown_TN != expected_TN).sum())} differ"
             panel.set_title(f"{layer}: {note}", fontsize=8.5, loc="left", color=_INK)
-            panel.set_ylabel(f"{len(rows)} of {expected_TN.shape[1]}", fontsize=8)
-            panel.set_ylim(-1, len(rows))
-            panel.set_xlim(0, len(input_TN) * dt * 1000)
+            if column == 0:
+                label = f"{len(rows)} of {expected_TN.shape[1]}\nneurons"
+                panel.set_ylabel(label, fontsize=8, color=_INK)
     for column, target in enumerate(targets):
         axes[-1][column].set_xlabel(f"ms on {target}")
     figure.suptitle(title, fontsize=10, color=_INK)
@@ -102,11 +102,22 @@ def _most_active(spikes_TN: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.sort(np.argsort(-counts, kind="stable")[:_MAX_ROWS])
 
 
-def _dots(panel: Any, shown: NDArray[np.uint8], expected: NDArray[np.uint8], dt: float) -> None:
-    for wrong, colour in ((False, _PAIR[0]), (True, _PAIR[1])):
-        steps, neurons = np.nonzero((shown > 0) & ((shown != expected) == wrong))
-        size = max(1.5, 60 / max(shown.shape[1], 1))
-        panel.scatter((steps + 0.5) * dt * 1000, neurons, s=size, c=colour, marker="s", lw=0)
+def _grid(
+    panel: Any, shown_TN: NDArray[np.uint8], expected_TN: NDArray[np.uint8], dt: float
+) -> None:
+    """Fill one cell a spike; a cell that differs from what is expected is red, spike or not."""
+    steps, neurons = shown_TN.shape
+    cells_NT = np.where(shown_TN != expected_TN, 2, shown_TN > 0).T
+    panel.imshow(
+        cells_NT,
+        cmap=ListedColormap(["white", *_PAIR]),
+        vmin=0,
+        vmax=2,
+        aspect="auto",
+        interpolation="nearest",
+        origin="lower",
+        extent=(0, steps * dt * 1000, 0, neurons),
+    )
     panel.set_yticks([])
     _plain(panel)
 
