@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench-real bench-latency bench-lava clean
+.PHONY: demo test lint bench-real bench-latency bench-swap bench-lava clean
 
 demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
@@ -24,6 +24,10 @@ bench-real: demo
 
 bench-latency: demo
 	$(BIN)/python -m benchmarks.latency runs/quickstart
+
+# What the hard threshold costs on real recordings, plain against SAST, over five folds.
+bench-swap: $(READY)
+	$(BIN)/python -m benchmarks.hard_swap
 
 bench-lava: demo
 	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net
