@@ -15,7 +15,7 @@ from pathlib import Path
 
 from export.errors import EXIT_STATUS, HardspikeError
 from export.files import read_json, write_json
-from pipeline.config import load_config
+from pipeline.config_file import load_config
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
 

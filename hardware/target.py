@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from export.errors import HardspikeError
+
 Progress = Callable[[int, int], None]
 """Called with (recordings or steps done, all of them)."""
 
@@ -44,6 +46,10 @@ class TargetRun:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+class TargetUnavailableError(HardspikeError):
+    """What a target needs cannot be had on this machine; the target is then not run."""
+
+
 class Target(Protocol):
     """A place where deployed files run."""
 
@@ -64,6 +70,7 @@ class Target(Protocol):
         """Run the files in the folder `artefacts` over every recording, in order.
 
         Raises:
+            TargetUnavailableError: what the target needs turns out not to be had here.
             HardspikeError: a file is absent or damaged, or the target failed; one line.
         """
         ...

@@ -14,7 +14,8 @@ from rich.table import Table
 from export.errors import EXIT_STATUS, HardspikeError
 from export.files import read_json
 from pipeline import __version__
-from pipeline.config import Config, default_run_folder, load_config
+from pipeline.config import Config
+from pipeline.config_file import default_run_folder, load_config
 from pipeline.progress import Reporter
 from pipeline.stages import STAGE_NAMES, load_run, run_stages
 
@@ -141,20 +142,22 @@ def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
     run_stages(config, run, stages, reporter, options.force)
     last = stages[-1]
-    if last != "report":
-        if options.json:
-            _print_json(read_json(run / last / "manifest.json"))
-        return
     from pipeline.report import ladder_rows, missing_targets, read_report, target_rows
 
-    report = read_report(run)
-    if options.json:
-        _print_json(report)
-        return
-    _print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
-    _print_table(f"{config.name}: targets", target_rows(report))
-    for name, reason in missing_targets(report):
-        print(f"{name}: {reason}")
+    if last == "report":
+        report = read_report(run)
+        if options.json:
+            _print_json(report)
+        else:
+            _print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
+            _print_table(f"{config.name}: targets", target_rows(report))
+    elif options.json:
+        _print_json(read_json(run / last / "manifest.json"))
+    if "evaluate" in stages:
+        missing = missing_targets(read_json(run / "evaluate" / "evaluation.json"))
+        if missing:
+            again = f"`hardspike evaluate {run} --force` tries again"
+            raise HardspikeError(*(f"{name} {reason}; {again}" for name, reason in missing))
 
 
 def _targets(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ Only what deploy wrote is read. A target that cannot run here is marked "not run
 one that breaks is marked "failed" with its one line; the others go on.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from export.errors import HardspikeError
 from export.files import write_bytes, write_json
 from export.network import FixedPointNetwork, decide
 from export.netx_file import read_netx
-from hardware.target import Target, TargetRun
+from hardware.target import Target, TargetRun, TargetUnavailableError
 from hardware.targets import TARGETS, TargetOptions
 from pipeline.config import Config
 from pipeline.data.events import Dataset
@@ -101,6 +102,8 @@ def _run(
     try:
         with reporter.bar(target.name, "recordings") as progress:
             run = target.run(deployed, test.spikes_BTCHW[index_B], progress=progress)
+    except TargetUnavailableError as error:
+        return _Measured({"status": "not run", "reason": str(error), "version": here.version}, None)
     except HardspikeError as error:
         return _Measured({"status": "failed", "reason": str(error), "version": here.version}, None)
     return _measure(run, test, network, oracle, index_B, here.version)
@@ -170,20 +173,35 @@ def _write_raster(
 ) -> dict[str, Any]:
     """Record every layer's spikes of the first recording on the reference and one other target."""
     spikes = test.spikes_BTCHW[:1]
-    ran = [name for name in ("loihi", "onnxruntime") if entries.get(name, {}).get("status") == "ok"]
-    arrays: dict[str, NDArray[Any]] = {"input": spikes.reshape(spikes.shape[1], -1)}
-    runs = {}
-    for name in (ORACLE, *ran[:1]):
-        with reporter.bar(f"raster on {name}", "recordings") as progress:
-            run = TARGETS[name](options).run(
-                deployed, spikes, record_layers=True, progress=progress
-            )
-        runs[name] = run.layers_BTN
-        arrays |= {f"{name}/{layer}": grid[0] for layer, grid in run.layers_BTN.items()}
-    _write_tensors(path, arrays)
-    other = ran[0] if ran else None
+    grids = {ORACLE: _layers(ORACLE, options, deployed, spikes, reporter)}
+    for name in ("loihi", "onnxruntime"):
+        if entries.get(name, {}).get("status") == "ok":
+            with contextlib.suppress(HardspikeError):  # another target can stand in for it
+                grids[name] = _layers(name, options, deployed, spikes, reporter)
+                break
+    arrays = {"input": spikes.reshape(spikes.shape[1], -1)} | {
+        f"{name}/{layer}": grid[0]
+        for name, layers in grids.items()
+        for layer, grid in layers.items()
+    }
+    _write_tensors(path, arrays, layers=list(grids[ORACLE]))
+    pair = list(grids.values())
     return {
         "recording": test.names[0],
-        "targets": list(runs),
-        "first_parting": first_parting(runs[ORACLE], runs[other]) if other else None,
+        "targets": list(grids),
+        "layers": list(grids[ORACLE]),
+        "first_parting": first_parting(*pair) if len(pair) == 2 else None,
     }
+
+
+def _layers(
+    name: str,
+    options: TargetOptions,
+    deployed: Path,
+    spikes: NDArray[np.uint8],
+    reporter: Reporter,
+) -> dict[str, NDArray[np.uint8]]:
+    """Return the spikes of every layer on one target."""
+    with reporter.bar(f"raster on {name}", "recordings") as progress:
+        run = TARGETS[name](options).run(deployed, spikes, record_layers=True, progress=progress)
+    return run.layers_BTN

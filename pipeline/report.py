@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from export.errors import HardspikeError
 from export.files import read_json, write_bytes, write_json
 from export.network import Readout, decide
-from pipeline.config import Config, config_tree
+from pipeline.config import Config
+from pipeline.config_file import config_tree
 from pipeline.convert import LADDER
 from pipeline.data.settings import step_ms
 from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
@@ -93,10 +94,10 @@ def _confusion(tensors: Mapping[str, Any], readout: Readout, classes: int) -> ND
 def _raster(config: Config, run: Path, report: Mapping[str, Any], path: Path) -> None:
     tensors = load_file(run / "evaluate" / RASTER)
     input_TN = tensors.pop("input")
-    grids: dict[str, dict[str, Any]] = {name: {} for name in report["raster"]["targets"]}
-    for key in sorted(tensors, key=lambda name: int("".join(filter(str.isdigit, name)))):
-        target, layer = key.split("/", 1)
-        grids[target][layer] = tensors[key]
+    grids = {
+        target: {layer: tensors[f"{target}/{layer}"] for layer in report["raster"]["layers"]}
+        for target in report["raster"]["targets"]
+    }
     title = f"spikes of {report['raster']['recording']} by layer"
     raster_picture(grids, input_TN, step_ms(config.data) / 1000, title, path)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from export.errors import HardspikeError
 from export.files import read_json, write_json
-from pipeline.config import Config, config_tree, parse_config
+from pipeline.config import Config
+from pipeline.config_file import config_tree, parse_config
 from pipeline.progress import Reporter
 from pipeline.run_dir import StageFolder, digest, locked, source_digest, versions
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from export.files import write_json
-from pipeline.config import SAST, Config, config_tree
+from pipeline.config import SAST, Config
+from pipeline.config_file import config_tree
 from pipeline.data.events import Dataset
 from pipeline.data.sources import load_dataset
 from pipeline.data.splits import split_validation

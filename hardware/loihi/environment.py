@@ -16,8 +16,7 @@ from pathlib import Path
 
 import uv
 
-from export.errors import HardspikeError
-from hardware.target import Availability
+from hardware.target import Availability, TargetUnavailableError
 
 WORKER = Path(__file__).with_name("worker.py")
 LOCK = WORKER.with_name("worker.py.lock")
@@ -32,7 +31,7 @@ Announce = Callable[[str], None]
 """Called with one line when something slow begins."""
 
 
-class EnvironmentUnavailableError(HardspikeError):
+class EnvironmentUnavailableError(TargetUnavailableError):
     """Lava's environment cannot be had on this machine; the target is then not run."""
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from export.errors import HardspikeError
-from pipeline.config import SGD, config_tree, load_config, parse_config
+from pipeline.config import SGD
+from pipeline.config_file import config_tree, load_config, parse_config
 from pipeline.data.settings import SaccadeMnist
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

@@ -1,0 +1,186 @@
+"""Reading experiment files: YAML in, a checked `Config` out, every fault in one line of words."""
+
+import json
+import os
+import types
+import typing
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from export.errors import HardspikeError
+from pipeline.config import Config
+
+
+def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
+    """Read an experiment file and apply `overrides`, each `dotted.path=value`.
+
+    Raises:
+        HardspikeError: the file cannot be read or has faults; one line a fault with the file, the
+            dotted path, what was found and what is allowed.
+    """
+    tree = _read_yaml(path)
+    for override in overrides:
+        _apply(tree, override)
+    return parse_config(tree, str(path), overrides)
+
+
+def parse_config(tree: Any, source: str, overrides: typing.Sequence[str] = ()) -> Config:
+    """Check a tree of plain values against the models.
+
+    Every fault begins with `source`, or with the override that set the faulty key.
+
+    Raises:
+        HardspikeError: all faults, one line each.
+    """
+    try:
+        return Config.model_validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        lines = [_fault(item) for item in error.errors()]
+    raise HardspikeError(
+        *(f"{_origin(path, source, overrides)}: {path}: {text}" for path, text in lines)
+    )
+
+
+def _origin(path: str, source: str, overrides: typing.Sequence[str]) -> str:
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if path == key or path.startswith(f"{key}."):
+            return f"--set {override}"
+    return source
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HardspikeError(f"{path}: cannot be read ({error})") from error
+    try:
+        tree = YAML(typ="safe", pure=True).load(StringIO(text))
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise HardspikeError(f"{where}: is not YAML ({problem})") from error
+    if not isinstance(tree, dict):
+        raise HardspikeError(f"{path}: found {type(tree).__name__}, a mapping is needed")
+    return tree
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Set one `dotted.path=value`; the value is read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise HardspikeError(f"--set {override}: found no 'path=value', allowed e.g. train.rho=0.1")
+    try:
+        value = YAML(typ="safe", pure=True).load(StringIO(text))
+    except YAMLError:
+        raise HardspikeError(f"--set {override}: the value is not YAML") from None
+    node: Any = tree
+    *parents, last = key.strip().split(".")
+    for part in parents:
+        node = _step(node, part, override)
+    if isinstance(node, list):
+        _step(node, last, override)
+        node[int(last)] = value
+    elif isinstance(node, dict):
+        node[last] = value
+    else:
+        raise HardspikeError(f"--set {override}: {key} lies below a plain value")
+
+
+def _step(node: Any, part: str, override: str) -> Any:
+    if isinstance(node, dict):
+        return node.setdefault(part, {})
+    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+        return node[int(part)]
+    allowed = f"an index below {len(node)}" if isinstance(node, list) else "no key here"
+    raise HardspikeError(f"--set {override}: found {part!r}, allowed {allowed}")
+
+
+def _fault(item: ErrorDetails) -> tuple[str, str]:
+    """Put one pydantic fault into words: its dotted path, and what was found and is allowed."""
+    keys, model = _walk(item["loc"])
+    path = ".".join(keys) or "(top)"
+    found = f"found {_short(item['input'])}"
+    match item["type"]:
+        case "extra_forbidden":
+            return path, f"unknown key, allowed {', '.join(sorted(model))}"
+        case "missing":
+            return path, "found nothing, this key is needed"
+        case "union_tag_invalid":
+            allowed = item["ctx"]["expected_tags"].replace("'", "")
+            key = item["ctx"]["discriminator"].strip("'")
+            return f"{path}.{key}", f"found {item['ctx']['tag']!r}, allowed {allowed}"
+        case "union_tag_not_found":
+            key = item["ctx"]["discriminator"].strip("'")
+            return f"{path}.{key}", "found nothing, this key is needed"
+        case "literal_error":
+            return path, f"{found}, allowed {item['ctx']['expected'].replace(chr(39), '')}"
+        case "value_error":
+            return path, f"{item['ctx']['error']}"
+    return path, f"{found}, {_lower(item['msg'])}"
+
+
+def _lower(message: str) -> str:
+    return message.removeprefix("Input ")[:1].lower() + message.removeprefix("Input ")[1:]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _walk(loc: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
+    """Follow a fault's location through the models, dropping the tags of discriminated unions.
+
+    Returns the keys as the file has them, and the keys allowed beside the last one.
+    """
+    keys: list[str] = []
+    candidates: list[type[BaseModel]] = [Config]
+    allowed: set[str] = set(Config.model_fields)
+    for part in loc:
+        if isinstance(part, str) and len(candidates) > 1:
+            tagged = [model for model in candidates if part in _tags(model)]
+            if tagged:
+                candidates = tagged
+                allowed = set(tagged[0].model_fields)
+                continue
+        keys.append(str(part))
+        if isinstance(part, int):
+            continue
+        allowed = {name for model in candidates for name in model.model_fields}
+        below = [model.model_fields[part] for model in candidates if part in model.model_fields]
+        candidates = [found for entry in below for found in _models(entry.annotation)]
+    return keys, allowed
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    values = (typing.get_args(entry.annotation) for entry in model.model_fields.values())
+    return {value for group in values for value in group if isinstance(value, str)}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if isinstance(annotation, types.GenericAlias | types.UnionType) or typing.get_origin(
+        annotation
+    ):
+        return [found for part in typing.get_args(annotation) for found in _models(part)]
+    return []
+
+
+def config_tree(config: BaseModel) -> dict[str, Any]:
+    """Return a config section as plain JSON values, in a stable order."""
+    tree: dict[str, Any] = config.model_dump(mode="json")
+    return tree
+
+
+def default_run_folder(config: Config) -> Path:
+    """Return `runs/<name>`, below `HARDSPIKE_RUNS` where that is set."""
+    return Path(os.environ.get("HARDSPIKE_RUNS", "runs")) / config.name
