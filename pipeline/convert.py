@@ -44,14 +44,12 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     fixed = discretize(hard, config.convert.weight_bits, _largest_readout(hard, config))
     write_network(hard, folder / FLOAT)
     write_network(fixed, folder / FIXED)
-    rungs = {
-        "smooth": predict(network, test.spikes_BTCHW, activation)
-        if activation.forward == "smooth"
-        else None,
-        "hard_float": _decisions(hard, run_float, test),
-        "fixed_point": _decisions(fixed, run_fixed, test),
-    }
-    ladder = [_rung(step, classes, test) for step, classes in rungs.items() if classes is not None]
+    rungs = {}
+    if activation.forward == "smooth":
+        rungs["smooth"] = predict(network, test.spikes_BTCHW, activation)
+    rungs["hard_float"] = _decisions(hard, run_float, test, reporter)
+    rungs["fixed_point"] = _decisions(fixed, run_fixed, test, reporter)
+    ladder = [_rung(step, classes, test) for step, classes in rungs.items()]
     facts = {"ladder": ladder, "parting": _parting(hard, fixed, test), "classes": test.classes}
     write_json(folder / LADDER, facts)
     for rung in ladder:
@@ -75,14 +73,17 @@ def _traces(network: Any, run: Callable[..., Trace], spikes_BTCHW: NDArray[np.ui
     return (run(network, spikes_BTCHW[start : start + _CHUNK]) for start in starts)
 
 
-def _decisions(network: Any, run: Callable[..., Trace], data: Dataset) -> NDArray[np.int64]:
-    count = network.readout == "count"
-    return np.concatenate(
-        [
-            decide(trace.last if count else trace.membranes_BTN, network.readout)
-            for trace in _traces(network, run, data.spikes_BTCHW)
-        ]
-    )
+def _decisions(
+    network: Any, run: Callable[..., Trace], data: Dataset, reporter: Reporter
+) -> NDArray[np.int64]:
+    """Return the class of every recording, `(B,)`."""
+    classes: list[NDArray[np.int64]] = []
+    with reporter.bar("convert", "recordings") as progress:
+        for trace in _traces(network, run, data.spikes_BTCHW):
+            outputs = trace.last if network.readout == "count" else trace.membranes_BTN
+            classes.append(decide(outputs, network.readout))
+            progress(min(len(classes) * _CHUNK, len(data)), len(data))
+    return np.concatenate(classes)
 
 
 def _rung(step: str, classes_B: NDArray[np.int64], data: Dataset) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
 
-from tests.end_to_end.conftest import Command
+from tests.end_to_end.conftest import Command, in_process
 
 STAGES = ("train", "convert", "deploy", "evaluate", "report")
 
@@ -120,6 +121,37 @@ def test_the_deployed_bytes_are_the_same_from_the_same_seed(
         assert (run / name).read_bytes() == (smoke_run / name).read_bytes(), name
     for name in ("model.net", "model.nir", "model.step.onnx", "model.sequence.onnx"):
         assert (run / "deploy" / name).read_bytes() == (smoke_run / "deploy" / name).read_bytes()
+
+
+VARIANTS = {
+    "counts into a biased membrane readout": (
+        "data.binning.mode=count",
+        "network.readout=membrane",
+        "network.layers.2.bias=true",
+    ),
+    "dense alone, hard forward, no validation": (
+        "network.layers=[{type: dense, units: 24, bias: true}, {type: dense, units: 10}]",
+        "train.forward=hard",
+        "data.validation_fraction=0",
+        "network.surrogate=arctangent",
+    ),
+    "4 bits, no leak": ("convert.weight_bits=4", "network.tau=1"),
+}
+
+
+@pytest.mark.loihi
+@pytest.mark.parametrize("overrides", VARIANTS.values(), ids=list(VARIANTS))
+def test_other_networks_agree_to_the_bit_too(
+    smoke_config: Path, tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    changes = [part for override in overrides for part in ("--set", override)]
+    done = in_process("run", smoke_config, "--out", tmp_path, "--set", "train.epochs=2", *changes)
+    assert done.returncode == 0, done.stderr
+    for name, entry in report(tmp_path)["targets"].items():
+        assert entry["status"] == "ok", (name, entry)
+        assert entry["spike_agreement"] == 1.0, name
+    outputs = load_file(tmp_path / "evaluate" / "outputs.safetensors")["reference.outputs"]
+    assert 0 < (outputs != 0).mean() <= 1
 
 
 @pytest.mark.parametrize("flag", ["--json", "--quiet"])
