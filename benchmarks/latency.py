@@ -14,7 +14,6 @@ measurement runs in a process of its own, because torch's thread count is set on
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -34,12 +33,13 @@ from export.errors import EXIT_STATUS, HardspikeError
 from export.files import write_json
 from export.network import Conv, HardSpikeNetwork, Synapse
 from hardware.onnxruntime_cpu import SEQUENCE_FILE, open_session
+from hardware.target import available_cores
 from pipeline.data.sources import load_dataset
 from pipeline.run_dir import StageFolder
 from pipeline.stages import load_run
 from pipeline.train import load_trained
 
-_ROUNDS = 5
+_ROUNDS, _SAME = 5, 0.97
 _TIMES = "recordings of one batch, milliseconds"
 
 
@@ -61,6 +61,7 @@ def measure(run: Path, recordings: int, threads: int) -> dict[str, Any]:
         "torch eager": lambda one: eager(torch.from_numpy(one).float()),
         "torch batched": lambda one: trained(torch.from_numpy(one).float().transpose(0, 1), hard),
     }
+    _check_same(eager, trained, hard, spikes)
     times: dict[str, list[float]] = {name: [] for name in ways}
     with torch.inference_mode():
         for round_ in range(_ROUNDS + 1):
@@ -82,6 +83,20 @@ def measure(run: Path, recordings: int, threads: int) -> dict[str, Any]:
             name: medians[name] / medians["onnxruntime"] for name in ways if name != "onnxruntime"
         },
     }
+
+
+def _check_same(eager: "Eager", trained: Any, hard: Any, spikes: Any) -> None:
+    """Refuse to compare networks that do not decide alike (but for ties of rounding)."""
+    with torch.inference_mode():
+        inputs = torch.from_numpy(spikes).float()
+        one = eager(inputs).sum(1).argmax(1)
+        other = trained(inputs.transpose(0, 1), hard).argmax(1)
+    share = float((one == other).float().mean())
+    if eager.network.readout != "count" or share < _SAME:
+        raise HardspikeError(
+            f"latency: the two torch networks decide alike on {share:.3f} of the recordings, "
+            f"allowed from {_SAME} and with a count readout"
+        )
 
 
 class Eager:
@@ -139,7 +154,7 @@ def main() -> int:
         if options.threads:
             print(json.dumps(measure(options.run, options.recordings, options.threads)))
             return 0
-        cores = len(os.sched_getaffinity(0))
+        cores = available_cores()
         found = [
             _in_own_process(options.run, options.recordings, threads)
             for threads in sorted({1, cores})

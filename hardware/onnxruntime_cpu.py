@@ -3,7 +3,6 @@
 Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron.
 """
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.errors import HardspikeError
-from hardware.target import Availability, Progress, TargetRun, no_progress
+from hardware.target import Availability, Progress, TargetRun, available_cores, no_progress
 
 SEQUENCE_FILE, STEP_FILE = "model.sequence.onnx", "model.step.onnx"
 SEQUENCE_BATCH = 16
@@ -34,7 +33,7 @@ def open_session(path: Path, threads: int | None = None) -> Any:
     if not path.is_file():
         raise HardspikeError(f"{path}: is missing; an ONNX file is needed")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = threads or available_cores()
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -62,7 +61,7 @@ def run_session(session: Any, path: Path, names: list[str] | None, feeds: dict[s
 class _OnnxRuntime:
     """What both forms share; `threads` of None takes every core this process may use."""
 
-    name = ""
+    name, unit = "", "recordings"
     file = ""
     batch = 1
 

@@ -3,8 +3,9 @@
 Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron, `K` synapse of a
 patch, `P` position of a convolution. Networks are described in `export.network`.
 
-Sums of integer weights over integer inputs are done in floating point: every partial sum is an
-integer below 2^24 (float32) or 2^53 (float64), so each is exact whatever the order of summation.
+The constants stand here once more, apart from those of the exporters, so that a slip in one of
+them shows. Sums of integer weights over integer inputs are done in floating point: every partial
+sum is an integer below 2^24 (float32) or 2^53 (float64), so each is exact whatever the order of summation.
 """
 
 import math
@@ -24,6 +25,7 @@ from export.network import (
     FixedPointNetwork,
     HardSpikeNetwork,
     LoihiLIF,
+    Network,
     Shape,
     Synapse,
 )
@@ -121,10 +123,14 @@ def synapse_product(synapse: Synapse, inputs_BTN: Array, input_shape: Shape, dty
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Spikes of every layer by name, and the membranes of the last layer, each `(B, T, N)`."""
+    """Spikes of every layer by name, and the membranes of the last layer, each `(B, T, N)`.
+
+    `wrapped_currents` counts (recording, step, neuron) whose input of one step alone left 24 bits.
+    """
 
     spikes_BTN: dict[str, NDArray[np.uint8]]
     membranes_BTN: Array
+    wrapped_currents: int = 0
 
     @property
     def last(self) -> NDArray[np.uint8]:
@@ -135,14 +141,15 @@ class Trace:
 def run_fixed(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
     """Run the fixed-point network in Loihi's integers over a batch of recordings."""
     x_BTN: Array = spikes_BTCHW.reshape(*spikes_BTCHW.shape[:2], -1)
-    spikes, membranes, largest = {}, x_BTN, network.input_max
+    spikes, membranes, largest, wrapped = {}, x_BTN, network.input_max, 0
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         dtype = np.float32 if largest_sum(layer, largest) < (1 << 24) else np.float64
         activation = synapse_product(layer.synapse, x_BTN, shape, dtype)
+        wrapped += int((np.abs(activation) > STATE_LIMIT >> ALIGN_BITS).sum())
         bias = neuron_bias(layer.synapse, activation.shape[-1])
         x_BTN, membranes = loihi_neurons(activation, bias, layer.neuron)
         spikes[layer.name], largest = x_BTN, 1
-    return Trace(spikes, membranes)
+    return Trace(spikes, membranes, wrapped)
 
 
 def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
@@ -167,7 +174,7 @@ def neuron_bias(synapse: Synapse, neurons: int) -> Array:
 class ReferenceTarget:
     """Reads `model.net` with hardspike's own reader and runs it in NumPy."""
 
-    name = "reference"
+    name, unit = "reference", "recordings"
 
     def availability(self) -> Availability:
         """NumPy is always there."""
@@ -183,22 +190,35 @@ class ReferenceTarget:
     ) -> TargetRun:
         """Run `model.net`; see `hardware.target.Target`."""
         network = read_netx(artefacts / "model.net")
-        widest = max(math.prod(shape) for shape in network.shapes)
-        chunk = max(1, _CHUNK_BYTES // (8 * 30 * widest * network.steps))
-        total, outputs, layers = len(spikes_BTCHW), [], []
-        operations, seconds = 0, 0.0
+        chunk, total, outputs, layers = chunk_size(network), len(spikes_BTCHW), [], []
+        counts = {"synops": 0, "wrapped_currents": 0, "readout_resets": 0}
+        seconds = 0.0
         for start in range(0, total, chunk):
             part, started = spikes_BTCHW[start : start + chunk], time.perf_counter()
             trace = run_fixed(network, part)
             seconds += time.perf_counter() - started
             outputs.append(trace.last if network.readout == "count" else trace.membranes_BTN)
             layers.append(trace.spikes_BTN if record_layers else {})
-            operations += _operations(network, part, trace)
+            counts["synops"] += _operations(network, part, trace)
+            counts["wrapped_currents"] += trace.wrapped_currents
+            counts["readout_resets"] += int(trace.last.sum()) * (network.readout == "membrane")
             progress(min(start + chunk, total), total)
         recorded = {key: np.concatenate([part[key] for part in layers]) for key in layers[0]}
-        details = {"synops_per_sample": operations / total}
         result = np.concatenate(outputs).astype(np.int32)
-        return TargetRun(result, seconds, layers_BTN=recorded, details=details)
+        return TargetRun(result, seconds, layers_BTN=recorded, details=dict(counts))
+
+
+def chunk_size(network: Network[Any]) -> int:
+    """Return how many recordings to run at once, so that the largest arrays stay within bounds.
+
+    The patches of a convolution are its largest array: positions × taps, in float32 and once more
+    in bytes.
+    """
+    widest = 0
+    for layer, shape in zip(network.layers, network.shapes[1:], strict=True):
+        taps = layer.synapse.weight[0].size if isinstance(layer.synapse, Conv) else 1
+        widest = max(widest, math.prod(shape[1:]) * taps * 5 + math.prod(shape) * 40)
+    return max(1, _CHUNK_BYTES // (widest * network.steps))
 
 
 def _operations(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8], trace: Trace) -> int:

@@ -3,6 +3,7 @@
 Axes: `B` recording, `T` time step, `C` channel (polarity), `H` height, `W` width, `N` neuron.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,14 @@ from numpy.typing import NDArray
 from export.errors import HardspikeError
 
 Progress = Callable[[int, int], None]
-"""Called with (recordings or steps done, all of them)."""
+"""Called with (done, all of them), counted in the target's `unit`."""
+
+
+def available_cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def no_progress(done: int, total: int) -> None:
@@ -51,9 +59,10 @@ class TargetUnavailableError(HardspikeError):
 
 
 class Target(Protocol):
-    """A place where deployed files run."""
+    """A place where deployed files run. `unit` is what its progress counts."""
 
     name: str
+    unit: str
 
     def availability(self) -> Availability:
         """Say which version this is and whether it can run here."""

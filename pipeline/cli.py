@@ -56,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (summary, example) in _COMMANDS.items():
         command = commands.add_parser(
-            name, help=summary, description=f"{summary.capitalize()}.", epilog=f"Example: {example}"
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=f"Example: {example}",
         )
         if name != "targets":
             _add_experiment(command, name)
@@ -96,6 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         name = error.filename or "a file"
         print(f"hardspike: {name}: {error.strerror or error}", file=sys.stderr)
+        return EXIT_STATUS
+    except MemoryError as error:
+        print(f"hardspike: out of memory ({error}); fewer steps or recordings", file=sys.stderr)
         return EXIT_STATUS
     except KeyboardInterrupt:
         print("hardspike: interrupted; run it again to go on", file=sys.stderr)

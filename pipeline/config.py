@@ -13,6 +13,7 @@ from pipeline.surrogate import SurrogateName
 Positive = Annotated[int, Field(ge=1)]
 Decay = Annotated[float, Field(gt=0, le=1)]
 Rate = Annotated[float, Field(gt=0)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 TargetName = Literal["reference", "onnxruntime", "onnxruntime-step", "loihi"]
 
 
@@ -54,7 +55,7 @@ class NetworkSettings(Model):
     tau: Decay = 0.9
     threshold: Rate = 1.0
     surrogate: SurrogateName = "sigmoid"
-    weight_gain: Rate = 2.0
+    weight_gain: Annotated[float, Field(gt=0, le=1000)] = 2.0
 
     @field_validator("layers")
     @classmethod
@@ -72,7 +73,7 @@ class Adam(Model):
 
     kind: Literal["adam"]
     learning_rate: Rate = 2e-3
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
@@ -81,7 +82,7 @@ class SGD(Model):
 
     kind: Literal["sgd"]
     learning_rate: Rate = 0.1
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: Momentum = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
@@ -125,6 +126,11 @@ class SAST(Model):
     def _forward_and_selection(self) -> "SAST":
         if self.forward == "hard" and self.select_by == "smooth":
             raise ValueError("select_by: smooth needs forward: smooth; a hard forward has none")
+        if self.rho > 0 and self.rho_warmup.zero_epochs >= self.epochs:
+            raise ValueError(
+                f"rho_warmup.zero_epochs is {self.rho_warmup.zero_epochs} of {self.epochs} epochs, "
+                "so rho would never act; allowed are fewer, or rho 0"
+            )
         return self
 
 

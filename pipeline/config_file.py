@@ -39,7 +39,11 @@ def parse_config(tree: Any, source: str, overrides: typing.Sequence[str] = ()) -
         HardspikeError: all faults, one line each.
     """
     try:
-        return Config.model_validate_json(json.dumps(tree, default=str))
+        text = json.dumps(tree, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise HardspikeError(f"{source}: is not a tree of text keys ({error})") from error
+    try:
+        return Config.model_validate_json(text)
     except ValidationError as error:
         lines = [_fault(item) for item in error.errors()]
     raise HardspikeError(
@@ -48,7 +52,7 @@ def parse_config(tree: Any, source: str, overrides: typing.Sequence[str] = ()) -
 
 
 def _origin(path: str, source: str, overrides: typing.Sequence[str]) -> str:
-    for override in overrides:
+    for override in reversed(overrides):
         key = override.partition("=")[0].strip()
         if path == key or path.startswith(f"{key}."):
             return f"--set {override}"
@@ -97,7 +101,7 @@ def _apply(tree: dict[str, Any], override: str) -> None:
 def _step(node: Any, part: str, override: str) -> Any:
     if isinstance(node, dict):
         return node.setdefault(part, {})
-    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+    if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
         return node[int(part)]
     allowed = f"an index below {len(node)}" if isinstance(node, list) else "no key here"
     raise HardspikeError(f"--set {override}: found {part!r}, allowed {allowed}")

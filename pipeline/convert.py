@@ -14,7 +14,7 @@ from export.contract_file import write_network
 from export.files import write_json
 from export.network import FixedPointNetwork, HardSpikeNetwork, decide
 from hardware.loihi.discretize import discretize
-from hardware.reference import Trace, run_fixed, run_float
+from hardware.reference import Trace, chunk_size, run_fixed, run_float
 from pipeline.config import Config
 from pipeline.data.events import Dataset
 from pipeline.data.settings import step_ms
@@ -26,7 +26,6 @@ from pipeline.progress import Reporter
 from pipeline.train import load_trained
 
 FLOAT, FIXED, LADDER = "network.float.safetensors", "network.fixed.safetensors", "ladder.json"
-_CHUNK = 100
 _PARTING_RECORDINGS = 100
 _COUNT_MAX = 255
 
@@ -37,7 +36,8 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     Raises:
         HardspikeError: a layer does not fit a limit of the chip; one line a violation.
     """
-    test = load_dataset(config.data, "test")
+    with reporter.bar("data", "recordings") as progress:
+        test = load_dataset(config.data, "test", progress)
     network, activation = load_trained(config, test, trained)
     input_max = 1 if config.data.binning.mode == "binary" else _COUNT_MAX
     hard = network.contract(config.data.binning.steps, step_ms(config.data) / 1000, input_max)
@@ -69,8 +69,9 @@ def _largest_readout(network: HardSpikeNetwork, config: Config) -> float:
 
 
 def _traces(network: Any, run: Callable[..., Trace], spikes_BTCHW: NDArray[np.uint8]) -> Any:
-    starts = range(0, len(spikes_BTCHW), _CHUNK)
-    return (run(network, spikes_BTCHW[start : start + _CHUNK]) for start in starts)
+    chunk = chunk_size(network)
+    starts = range(0, len(spikes_BTCHW), chunk)
+    return (run(network, spikes_BTCHW[start : start + chunk]) for start in starts)
 
 
 def _decisions(
@@ -82,7 +83,7 @@ def _decisions(
         for trace in _traces(network, run, data.spikes_BTCHW):
             outputs = trace.last if network.readout == "count" else trace.membranes_BTN
             classes.append(decide(outputs, network.readout))
-            progress(min(len(classes) * _CHUNK, len(data)), len(data))
+            progress(sum(map(len, classes)), len(data))
     return np.concatenate(classes)
 
 
@@ -98,6 +99,6 @@ def _rung(step: str, classes_B: NDArray[np.int64], data: Dataset) -> dict[str, A
 
 def _parting(hard: HardSpikeNetwork, fixed: FixedPointNetwork, data: Dataset) -> Any:
     """Return where float and fixed-point spikes part first, over the first recordings."""
-    spikes = data.spikes_BTCHW[:_PARTING_RECORDINGS]
+    spikes = data.spikes_BTCHW[: min(_PARTING_RECORDINGS, chunk_size(fixed))]
     where = first_parting(run_float(hard, spikes).spikes_BTN, run_fixed(fixed, spikes).spikes_BTN)
     return {"between": ["hard_float", "fixed_point"], "n": len(spikes), "first": where}

@@ -3,10 +3,10 @@
 Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron.
 
 Only what deploy wrote is read. A target that cannot run here is marked "not run" with its reason,
-one that breaks is marked "failed" with its one line; the others go on.
+one that breaks is marked "failed" with its one line, one whose outputs are not the reference's to
+the bit is marked "differs"; the others go on.
 """
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from export.errors import HardspikeError
 from export.files import write_bytes, write_json
 from export.network import FixedPointNetwork, decide
 from export.netx_file import read_netx
+from export.nir_graph import read_nir_back
 from hardware.target import Target, TargetRun, TargetUnavailableError
 from hardware.targets import TARGETS, TargetOptions
 from pipeline.config import Config
@@ -49,8 +50,12 @@ def evaluate_stage(config: Config, deployed: Path, folder: Path, reporter: Repor
         HardspikeError: the reference itself cannot run. Other targets' failures are recorded.
     """
     network = read_netx(deployed / "model.net")
-    test = load_dataset(config.data, "test")
-    options = TargetOptions(config.evaluate.threads, config.evaluate.loihi.timeout_seconds)
+    with reporter.bar("data", "recordings") as progress:
+        test = load_dataset(config.data, "test", progress)
+    read_nir_back(deployed / "model.nir")
+    options = TargetOptions(
+        config.evaluate.threads, config.evaluate.loihi.timeout_seconds, reporter.line
+    )
     with reporter.bar(ORACLE, "recordings") as progress:
         oracle = TARGETS[ORACLE](options).run(deployed, test.spikes_BTCHW, progress=progress)
     entries: dict[str, dict[str, Any]] = {}
@@ -70,9 +75,10 @@ def evaluate_stage(config: Config, deployed: Path, folder: Path, reporter: Repor
     raster = _write_raster(folder / RASTER, entries, options, deployed, test, reporter)
     result = {
         "targets": entries,
-        "synops_per_sample": oracle.details["synops_per_sample"],
+        "synops_per_sample": oracle.details["synops"] / len(test),
         "readout": network.readout,
-        "readout_overflows": _overflows(network, oracle),
+        "wrapped_currents": oracle.details["wrapped_currents"],
+        "readout_resets": oracle.details["readout_resets"],
         "raster": raster,
     }
     write_json(folder / RESULTS, result)
@@ -100,12 +106,15 @@ def _run(
             {"status": "not run", "reason": here.reason, "version": here.version}, None
         )
     try:
-        with reporter.bar(target.name, "recordings") as progress:
+        with reporter.bar(target.name, target.unit) as progress:
             run = target.run(deployed, test.spikes_BTCHW[index_B], progress=progress)
     except TargetUnavailableError as error:
         return _Measured({"status": "not run", "reason": str(error), "version": here.version}, None)
     except HardspikeError as error:
         return _Measured({"status": "failed", "reason": str(error), "version": here.version}, None)
+    except Exception as error:  # one target's fault must not take the others' figures with it
+        reason = f"{target.name}: {type(error).__name__} ({error})"
+        return _Measured({"status": "failed", "reason": reason, "version": here.version}, None)
     return _measure(run, test, network, oracle, index_B, here.version)
 
 
@@ -121,7 +130,7 @@ def _measure(
     predictions = decide(run.outputs_BTN, network.readout)
     labels = test.labels_B[index_B]
     correct = int((predictions == labels).sum())
-    entry = {
+    entry: dict[str, Any] = {
         "status": "ok",
         "version": version,
         "accuracy": accuracy(predictions, labels),
@@ -132,8 +141,12 @@ def _measure(
         "samples_per_second": len(labels) / run.seconds,
         "seconds": run.seconds,
         "startup_seconds": run.startup_seconds,
-        "details": {key: value for key, value in run.details.items() if key != "synops_per_sample"},
+        "details": run.details,
     }
+    if entry["spike_agreement"] < 1:
+        recording, step = map(int, np.argwhere(run.outputs_BTN != expected)[0][:2])
+        where = f"first in recording {index_B[recording]} at step {step}"
+        entry |= {"status": "differs", "reason": f"outputs are not the reference's, {where}"}
     return _Measured(entry, run)
 
 
@@ -144,18 +157,6 @@ def _in_words(name: str, entry: Mapping[str, Any]) -> str:
         f"{name:<17} {100 * entry['accuracy']:.1f}%  n={entry['n']}  "
         f"spike agreement {entry['spike_agreement']:.6g}  {entry['samples_per_second']:.0f}/s"
     )
-
-
-def _overflows(network: FixedPointNetwork, oracle: TargetRun) -> int | None:
-    """Return how often a membrane readout hit its register's threshold; None for a count readout.
-
-    A readout neuron starts from zero after that, so its membrane is no longer the sum it should
-    be. The conversion leaves a margin of four against it.
-    """
-    if network.readout != "membrane":
-        return None
-    limit = network.layers[-1].neuron.threshold << 6
-    return int((np.abs(oracle.outputs_BTN) >= limit // 2).sum())
 
 
 def _write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], **facts: Any) -> None:
@@ -176,9 +177,11 @@ def _write_raster(
     grids = {ORACLE: _layers(ORACLE, options, deployed, spikes, reporter)}
     for name in ("loihi", "onnxruntime"):
         if entries.get(name, {}).get("status") == "ok":
-            with contextlib.suppress(HardspikeError):  # another target can stand in for it
+            try:
                 grids[name] = _layers(name, options, deployed, spikes, reporter)
                 break
+            except HardspikeError as error:
+                reporter.line(f"evaluate  no raster on {name}: {error}")
     arrays = {"input": spikes.reshape(spikes.shape[1], -1)} | {
         f"{name}/{layer}": grid[0]
         for name, layers in grids.items()
@@ -202,6 +205,7 @@ def _layers(
     reporter: Reporter,
 ) -> dict[str, NDArray[np.uint8]]:
     """Return the spikes of every layer on one target."""
-    with reporter.bar(f"raster on {name}", "recordings") as progress:
-        run = TARGETS[name](options).run(deployed, spikes, record_layers=True, progress=progress)
+    target = TARGETS[name](options)
+    with reporter.bar(f"raster on {name}", target.unit) as progress:
+        run = target.run(deployed, spikes, record_layers=True, progress=progress)
     return run.layers_BTN

@@ -19,6 +19,8 @@ _DPI = 150
 _INK, _ACCENT, _MUTED = "#1f2933", "#0b6e99", "#b8c4ce"
 _PAIR = ("#0b6e99", "#d1495b")
 _MAX_ROWS = 120
+_LABEL = 18
+_ROOM = 0.3
 
 
 def ladder_picture(ladder: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -32,9 +34,11 @@ def ladder_picture(ladder: Sequence[Mapping[str, Any]], path: Path) -> None:
     errors = np.maximum([values - low, high - values], 0)
     axes.errorbar(values, places, xerr=errors, fmt="none", ecolor=_INK, elinewidth=1.2, capsize=3)
     for place, rung in zip(places, ladder, strict=True):
-        text = f"{100 * rung['accuracy']:.1f}%  n={rung['n']}"
-        axes.text(1.5, place, text, va="center", color="white", fontsize=9, fontweight="bold")
-    axes.set_yticks(places, [rung["step"].replace("_", " ") for rung in ladder])
+        text, inside = f"{100 * rung['accuracy']:.1f}%  n={rung['n']}", rung["accuracy"] > _ROOM
+        start = 1.5 if inside else 100 * rung["ci95"][1] + 1.5
+        colour = "white" if inside else _INK
+        axes.text(start, place, text, va="center", color=colour, fontsize=9, fontweight="bold")
+    axes.set_yticks(places, [_short(rung["step"].replace("_", " ")) for rung in ladder])
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy on the test recordings, % (line: 95% Wilson interval)")
     _plain(axes)
@@ -52,8 +56,9 @@ def confusion_picture(counts: NDArray[np.int64], classes: Sequence[str], path: P
         colour = "white" if share[row, column] > 0.5 else _INK
         label = str(counts[row, column])
         axes.text(column, row, label, ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(classes)), classes, rotation=90 if len(classes[0]) > 2 else 0)
-    axes.set_yticks(range(len(classes)), classes)
+    labels = [_short(name) for name in classes]
+    axes.set_xticks(range(len(classes)), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
+    axes.set_yticks(range(len(classes)), labels)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     _save(figure, path)
@@ -93,8 +98,17 @@ def raster_picture(
                 panel.set_ylabel(label, fontsize=8, color=_INK)
     for column, target in enumerate(targets):
         axes[-1][column].set_xlabel(f"ms on {target}")
-    figure.suptitle(title, fontsize=10, color=_INK)
+    figure.suptitle(_plain_text(title), fontsize=10, color=_INK)
     _save(figure, path)
+
+
+def _short(name: str) -> str:
+    """Return a label that fits: cut at 18 characters, and no mathematics in it."""
+    return _plain_text(name if len(name) <= _LABEL else name[: _LABEL - 1] + "…")
+
+
+def _plain_text(text: str) -> str:
+    return text.replace("$", r"\$")
 
 
 def _most_active(spikes_TN: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
 from pipeline.metrics import confusion
 from pipeline.pictures import confusion_picture, ladder_picture, raster_picture
 from pipeline.progress import Reporter
-from pipeline.run_dir import StageFolder, git_commit, versions
+from pipeline.run_dir import StageFolder
 from pipeline.train import COST
 
 SCHEMA = "hardspike.report/1"
@@ -59,18 +59,19 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
     converted = read_json(run / "convert" / LADDER)
     evaluated = read_json(run / "evaluate" / RESULTS)
     deployed = StageFolder(run, "deploy").verify()["outputs"]
+    measured = StageFolder(run, "evaluate").verify()
     targets = evaluated["targets"]
     rungs = [
         {"step": name, "accuracy": entry["accuracy"], "ci95": entry["ci95"], "n": entry["n"]}
         for name, entry in targets.items()
-        if entry["status"] == "ok"
+        if "accuracy" in entry
     ]
     return {
         "schema": SCHEMA,
         "name": config.name,
         "config": config_tree(config),
-        "versions": versions(),
-        "git_commit": git_commit(),
+        "versions": measured["versions"],
+        "git_commit": measured["git_commit"],
         "training": {key: cost[key] for key in _COST_KEYS}
         | {key: value for key, value in cost.items() if key not in _COST_KEYS},
         "ladder": converted["ladder"] + rungs,
@@ -78,7 +79,8 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "targets": targets,
         "synops_per_sample": evaluated["synops_per_sample"],
         "readout": evaluated["readout"],
-        "readout_overflows": evaluated["readout_overflows"],
+        "wrapped_currents": evaluated["wrapped_currents"],
+        "readout_resets": evaluated["readout_resets"],
         "raster": evaluated["raster"],
         "classes": converted["classes"],
         "artifacts": [entry | {"path": f"deploy/{entry['path']}"} for entry in deployed],
@@ -121,7 +123,7 @@ def target_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
         ("target", "accuracy", "95% interval", "n", "spikes =", "classes =", "samples/s")
     ]
     for name, entry in report["targets"].items():
-        if entry["status"] != "ok":
+        if "accuracy" not in entry:
             rows.append((name, entry["status"], "", "", "", "", ""))
             continue
         low, high = entry["ci95"]
@@ -156,7 +158,6 @@ def _share(value: float) -> str:
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Return the page of a report."""
-    training = report["training"]
     parting = report["parting"]["first"]
     where = (
         f"first in layer {parting['layer']} at step {parting['step']}, "
@@ -164,21 +165,6 @@ def markdown(report: Mapping[str, Any]) -> str:
         if parting
         else f"nowhere in {report['parting']['n']} recordings"
     )
-    cost = [
-        ("method", "device", "seconds", "samples/s", "gradient evaluations", "peak memory"),
-        (
-            training["method"],
-            training["device"],
-            f"{training['seconds']:.1f}",
-            f"{training['samples_per_second']:,.0f}",
-            f"{training['gradient_evaluations']:,}",
-            f"{training['peak_memory_bytes'] / 2**20:,.0f} MiB",
-        ),
-    ]
-    files = [("file", "bytes", "SHA-256")] + [
-        (entry["path"], f"{entry['bytes']:,}", f"`{entry['sha256']}`")
-        for entry in report["artifacts"]
-    ]
     versions_line = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
     return "\n".join(
         [
@@ -199,22 +185,46 @@ def markdown(report: Mapping[str, Any]) -> str:
             "Spikes are compared at every step of every recording with the NumPy reference. "
             "Samples a second on `loihi` are those of a simulator, not of the chip.",
             "",
-            f"Synaptic operations: {report['synops_per_sample']:,.0f} a recording.",
+            f"Synaptic operations: {report['synops_per_sample']:,.0f} a recording. "
+            f"Currents that wrapped around 24 bits: {report['wrapped_currents']:,}. "
+            f"Membrane readouts that reached their register's end: {report['readout_resets']:,}.",
             "",
             "![confusion](confusion.png)",
             "",
             "![raster](raster.png)",
             "",
             "## Training",
-            *_table(cost),
+            *_table(_cost_rows(report)),
             "",
             "## Files",
-            *_table(files),
+            *_table(_file_rows(report)),
             "",
             f"{versions_line}; commit {report['git_commit'] or 'unknown'}.",
             "",
         ]
     )
+
+
+def _cost_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    training = report["training"]
+    return [
+        ("method", "device", "seconds", "samples/s", "gradient evaluations", "peak memory"),
+        (
+            training["method"],
+            training["device"],
+            f"{training['seconds']:.1f}",
+            f"{training['samples_per_second']:,.0f}",
+            f"{training['gradient_evaluations']:,}",
+            f"{training['peak_memory_bytes'] / 2**20:,.0f} MiB",
+        ),
+    ]
+
+
+def _file_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    return [("file", "bytes", "SHA-256")] + [
+        (entry["path"], f"{entry['bytes']:,}", f"`{entry['sha256']}`")
+        for entry in report["artifacts"]
+    ]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -48,6 +48,8 @@ class StageFolder:
     def is_done(self, key: str) -> bool:
         """Whether the stage was finished under `key` and nothing of it was changed since.
 
+        An evaluation in which a target failed or was not run counts as unfinished.
+
         Raises:
             HardspikeError: an output of the finished stage was edited or is gone.
         """
@@ -55,6 +57,8 @@ class StageFolder:
             return False
         manifest = read_json(self.manifest_path)
         if not isinstance(manifest, dict) or manifest.get("key") != key:
+            return False
+        if manifest.get("incomplete"):
             return False
         self.verify()
         return True
@@ -89,21 +93,37 @@ class StageFolder:
                 )
         return dict(manifest)
 
-    def begin(self) -> None:
-        """Make the folder and take the old manifest away, so that nothing looks finished.
+    @contextlib.contextmanager
+    def replaced(self) -> Iterator[None]:
+        """Take the old manifest away while the stage works, so that nothing looks finished.
+
+        Where the work fails before it touched an output, the old manifest comes back.
 
         Raises:
             HardspikeError: the folder cannot be written.
         """
+        aside = self.path / ".manifest-before"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.manifest_path.unlink(missing_ok=True)
             for leftover in self.path.glob(".*-*"):
                 leftover.unlink(missing_ok=True)
+            if self.manifest_path.exists():
+                self.manifest_path.replace(aside)
         except OSError as error:
             raise HardspikeError(
                 f"{self.path}: cannot be written ({error.strerror}); a writable folder is needed"
             ) from error
+        try:
+            yield
+        except BaseException:
+            if aside.exists():
+                aside.replace(self.manifest_path)
+                try:
+                    self.verify()
+                except HardspikeError:
+                    self.manifest_path.unlink()
+            raise
+        aside.unlink(missing_ok=True)
 
     def finish(
         self,
@@ -163,13 +183,13 @@ def source_digest(modules: Sequence[str]) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of hardspike, Python, the system and the packages that matter."""
+    return package_versions() | {"platform": platform.platform()}
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
     packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {
-        "hardspike": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **packages,
-    }
+    return {"hardspike": __version__, "python": platform.python_version(), **packages}
 
 
 def git_commit() -> str | None:

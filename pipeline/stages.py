@@ -1,9 +1,11 @@
 """The five stages of a run: when each is due, what it reads, and how it is recorded.
 
-A stage's key is a digest of its config, its inputs' hashes and the source of the code it runs. The
-same key and untouched outputs mean that the stage is done.
+A stage's key is a digest of its config, its inputs' hashes, the source of the code it runs and the
+versions of the packages. The same key and untouched outputs mean that the stage is done. A stage
+that reads others is refused while one of those is not current.
 """
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +18,12 @@ from export.files import read_json, write_json
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config
 from pipeline.progress import Reporter
-from pipeline.run_dir import StageFolder, digest, locked, source_digest, versions
+from pipeline.run_dir import StageFolder, digest, locked, package_versions, source_digest
 
 CONFIG_FILE = "config.json"
-_DATA = ("pipeline/data",)
+STATE = ".state.safetensors"
+"""What a killed training goes on from; it goes when the stage is done."""
+_DATA = ("pipeline/data", "export/network.py")
 _TRAIN = (
     *_DATA,
     "pipeline/train.py",
@@ -28,6 +32,7 @@ _TRAIN = (
     "pipeline/neuron.py",
     "pipeline/surrogate.py",
 )
+_DEPLOYED = ("hardware", "export", "hardware/loihi/worker.py.lock")
 
 
 @dataclass(frozen=True)
@@ -46,23 +51,24 @@ STAGES = (
         "convert",
         ("train",),
         ("seed", "data", "network", "convert"),
-        (*_TRAIN, "pipeline/convert.py", "hardware", "export"),
+        (*_TRAIN, "pipeline/convert.py", "pipeline/metrics.py", "hardware", "export"),
     ),
-    Stage("deploy", ("convert",), (), ("pipeline/deploy.py", "hardware", "export")),
+    Stage("deploy", ("convert",), (), ("pipeline/deploy.py", *_DEPLOYED)),
     Stage(
         "evaluate",
         ("deploy",),
         ("seed", "data", "evaluate"),
-        (*_DATA, "pipeline/evaluate.py", "hardware", "export"),
+        (*_DATA, "pipeline/evaluate.py", "pipeline/metrics.py", *_DEPLOYED),
     ),
     Stage(
         "report",
         ("train", "convert", "deploy", "evaluate"),
-        ("name",),
-        ("pipeline/report.py", "pipeline/pictures.py", "pipeline/metrics.py"),
+        ("name", "data"),
+        (*_DATA, "pipeline/report.py", "pipeline/pictures.py", "pipeline/metrics.py"),
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
+_STAGE = {stage.name: stage for stage in STAGES}
 
 
 def run_stages(
@@ -71,93 +77,145 @@ def run_stages(
     """Bring the named stages of a run up to date, in order; `force` does them again in any case.
 
     Raises:
-        HardspikeError: an earlier stage is missing or was changed, or a stage fails.
+        HardspikeError: an earlier stage is missing, out of date or was changed, or a stage fails.
     """
     with locked(run):
-        write_json(run / CONFIG_FILE, config_tree(config))
+        path, tree = run / CONFIG_FILE, config_tree(config)
+        if not path.exists():
+            write_json(path, tree)
         for stage in STAGES:
             if stage.name in names:
                 _bring_up_to_date(stage, config, run, reporter, force)
+                write_json(path, tree)
 
 
 def _bring_up_to_date(
     stage: Stage, config: Config, run: Path, reporter: Reporter, force: bool
 ) -> None:
+    for name in stage.reads:
+        _check_current(_STAGE[name], config, run)
     folder = StageFolder(run, stage.name)
-    inputs = {
+    inputs, key = _inputs(stage, config, run), _key(stage, config, run)
+    if not force and folder.is_done(key):
+        reporter.line(f"{stage.name:<9} up to date")
+        return
+    state = folder.path / STATE
+    if force:
+        state.unlink(missing_ok=True)
+    started = time.time()
+    with folder.replaced():
+        outputs, facts = _WORK[stage.name](_Job(config, run, key, folder.path, reporter))
+        sections = _sections(stage, config)
+        facts = {"seed": config.seed, "device": "cpu", **facts}
+        folder.finish(key, sections, inputs, outputs, started, facts)
+    state.unlink(missing_ok=True)
+
+
+def _check_current(stage: Stage, config: Config, run: Path) -> None:
+    """Refuse a stage that is missing, was changed, or is not that of today's config and code.
+
+    Raises:
+        HardspikeError: one line that names the stage to run.
+    """
+    for name in stage.reads:
+        _check_current(_STAGE[name], config, run)
+    folder = StageFolder(run, stage.name)
+    if folder.verify().get("key") != _key(stage, config, run):
+        raise HardspikeError(
+            f"{folder.path}: is out of date with the config, its inputs or the code; "
+            f"run `hardspike {stage.name} {run}` first"
+        )
+
+
+def _sections(stage: Stage, config: Config) -> dict[str, Any]:
+    tree = config_tree(config)
+    return {name: tree[name] for name in stage.sections}
+
+
+def _inputs(stage: Stage, config: Config, run: Path) -> dict[str, str]:
+    """Return the hashes of all that a stage reads: files of earlier stages, and recordings."""
+    files = {
         f"{name}/{path}": sha
         for name in stage.reads
         for path, sha in StageFolder(run, name).outputs().items()
     }
-    inputs |= _data_inputs(config) if "data" in stage.sections else {}
-    tree = config_tree(config)
-    sections = {name: tree[name] for name in stage.sections}
-    key = digest([sections, inputs, source_digest(stage.sources), versions()["torch"]])
-    if not force and folder.is_done(key):
-        reporter.line(f"{stage.name:<9} up to date")
-        return
-    folder.begin()
-    if force and stage.name == "train":
-        (folder.path / ".state.safetensors").unlink(missing_ok=True)
-    started = time.time()
-    outputs = _WORK[stage.name](config, run, key, folder.path, reporter)
-    facts = {"seed": config.seed, **_facts(stage, folder.path)}
-    folder.finish(key, sections, inputs, outputs, started, facts)
+    return files | (_data_inputs(config) if "data" in stage.sections else {})
 
 
-def _facts(stage: Stage, folder: Path) -> dict[str, Any]:
-    """Return the device a stage computed on: the trainer's own for train, else the processor."""
-    return {"device": read_json(folder / "cost.json")["device"] if stage.name == "train" else "cpu"}
+def _key(stage: Stage, config: Config, run: Path) -> str:
+    inputs = _inputs(stage, config, run)
+    sources = source_digest(stage.sources)
+    return digest([_sections(stage, config), inputs, sources, package_versions()])
 
 
 def _data_inputs(config: Config) -> dict[str, str]:
     """Return a fingerprint of the user's recordings: names, sizes and times of change."""
     root = getattr(config.data.source, "root", None)
-    if root is None:
-        return {}
+    return {} if root is None else {"data": _tree_digest(Path(root).expanduser())}
+
+
+@functools.cache
+def _tree_digest(root: Path) -> str:
     files = []
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, followlinks=True):
         folders.sort()
-        for name in sorted(names):
-            path = Path(folder) / name
+        for path in (Path(folder) / name for name in sorted(names)):
             facts = path.stat()
             relative = path.relative_to(root).as_posix()
             files.append([relative, facts.st_size, facts.st_mtime_ns])
-    return {f"data:{root}": digest(files)}
+    return digest(files)
 
 
-def _train(config: Config, run: Path, key: str, folder: Path, reporter: Reporter) -> list[str]:
-    from pipeline.train import train_stage
+@dataclass(frozen=True)
+class _Job:
+    """What a stage's work is given."""
 
-    return train_stage(config, key, folder, reporter)
+    config: Config
+    run: Path
+    key: str
+    folder: Path
+    reporter: Reporter
 
 
-def _convert(config: Config, run: Path, key: str, folder: Path, reporter: Reporter) -> list[str]:
+Outcome = tuple[list[str], dict[str, Any]]
+"""The names of a stage's outputs, and facts for its manifest."""
+
+
+def _train(job: _Job) -> Outcome:
+    from pipeline.train import COST, train_stage
+
+    names = train_stage(job.config, job.key, job.folder, job.reporter)
+    return names, {"device": read_json(job.folder / COST)["device"]}
+
+
+def _convert(job: _Job) -> Outcome:
     from pipeline.convert import convert_stage
 
-    return convert_stage(config, run / "train", folder, reporter)
+    return convert_stage(job.config, job.run / "train", job.folder, job.reporter), {}
 
 
-def _deploy(config: Config, run: Path, key: str, folder: Path, reporter: Reporter) -> list[str]:
+def _deploy(job: _Job) -> Outcome:
     from pipeline.deploy import deploy_stage
 
-    return deploy_stage(run / "convert", folder, reporter)
+    return deploy_stage(job.run / "convert", job.folder, job.reporter), {}
 
 
-def _evaluate(config: Config, run: Path, key: str, folder: Path, reporter: Reporter) -> list[str]:
-    from pipeline.evaluate import evaluate_stage
+def _evaluate(job: _Job) -> Outcome:
+    from pipeline.evaluate import RESULTS, evaluate_stage
 
-    return evaluate_stage(config, run / "deploy", folder, reporter)
+    names = evaluate_stage(job.config, job.run / "deploy", job.folder, job.reporter)
+    targets = read_json(job.folder / RESULTS)["targets"]
+    return names, {"incomplete": [name for name in targets if targets[name]["status"] != "ok"]}
 
 
-def _report(config: Config, run: Path, key: str, folder: Path, reporter: Reporter) -> list[str]:
+def _report(job: _Job) -> Outcome:
     from pipeline.report import report_stage
 
-    return report_stage(config, run, folder, reporter)
+    return report_stage(job.config, job.run, job.folder, job.reporter), {}
 
 
 # The stages' own modules load torch, onnxruntime or matplotlib; each is imported when it is due.
-_WORK: Mapping[str, Callable[[Config, Path, str, Path, Reporter], list[str]]] = {
+_WORK: Mapping[str, Callable[[_Job], Outcome]] = {
     "train": _train,
     "convert": _convert,
     "deploy": _deploy,

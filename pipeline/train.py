@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from export.errors import HardspikeError
 from export.files import write_json
 from pipeline.config import SAST, Config
 from pipeline.config_file import config_tree
@@ -15,15 +15,11 @@ from pipeline.data.splits import split_validation
 from pipeline.model import SpikingNetwork
 from pipeline.neuron import Activation
 from pipeline.progress import Reporter
+from pipeline.stages import STATE
 from pipeline.training.checkpoint import read_tensors, write_tensors
 from pipeline.training.loop import TrainResult, train
 
-MODEL, HISTORY, COST, STATE = (
-    "model.safetensors",
-    "history.json",
-    "cost.json",
-    ".state.safetensors",
-)
+MODEL, HISTORY, COST = "model.safetensors", "history.json", "cost.json"
 
 
 def train_stage(config: Config, key: str, folder: Path, reporter: Reporter) -> list[str]:
@@ -49,7 +45,6 @@ def train_stage(config: Config, key: str, folder: Path, reporter: Reporter) -> l
                     progress,
                 )
     _write(result, config, folder)
-    (folder / STATE).unlink()
     done = result.progress
     reporter.line(
         f"train     {done.epoch} epochs on {result.device}, {done.seconds:.1f} s, "
@@ -92,14 +87,24 @@ def _device_name(device: str) -> str:
     return torch.cuda.get_device_name() if device.startswith("cuda") else "cpu"
 
 
-def load_trained(config: Config, dataset: Dataset, folder: Path) -> tuple[Any, Activation]:
+def load_trained(
+    config: Config, dataset: Dataset, folder: Path
+) -> tuple[SpikingNetwork, Activation]:
     """Return the trained network and the activation it was best with.
 
     Raises:
         HardspikeError: the file is damaged, or its tensors are not those of the config's network.
     """
     tensors, metadata = read_tensors(folder / MODEL)
-    header = json.loads(metadata["hardspike"])
-    network = build_network(config, dataset)
-    network.load_state_dict(tensors)
-    return network, Activation(header["surrogate"], header["slope"], header["forward"])
+    try:
+        header = json.loads(metadata["hardspike"])
+        if header["network"] != config_tree(config.network):
+            raise HardspikeError(
+                f"{folder / MODEL}: was trained as another network than the config's; "
+                "run `hardspike train` first"
+            )
+        network = build_network(config, dataset)
+        network.load_state_dict(tensors)
+        return network, Activation(header["surrogate"], header["slope"], header["forward"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise HardspikeError(f"{folder / MODEL}: is not a trained network ({error})") from error

@@ -9,12 +9,14 @@ Axes: `O` output, `I` input. Per layer one scale k (integer weight per float wei
     vth = round(k·ϑ)                                   compared after the same alignment
     dv = round(4096 · (1 − τ)),  du = 4095             no synaptic current filter
 
-k is the largest that keeps the largest weight, the bias, the threshold and the worst-case sum
-inside their registers.
+k is the largest that keeps the largest weight, the bias, the threshold and the accumulator Σ|W′|x
+inside their registers. The current, Σ W′x shifted left by 6, may still wrap on rare inputs; the
+evaluation counts how often it did.
 """
 
 import numpy as np
 
+from export.bounds import DECAY_ONE
 from export.errors import HardspikeError
 from export.network import (
     LIF,
@@ -36,7 +38,6 @@ from hardware.loihi.limits import (
     check_limits,
 )
 
-_DECAY_UNITY = 4096
 _READOUT_HEADROOM = 4
 
 
@@ -79,7 +80,10 @@ def _discretize_layer(
 ) -> Layer[LoihiLIF]:
     step = 1 << (9 - weight_bits)
     scale, limit = _scale(layer, step, largest_readout, input_max)
-    weight = step * np.rint(layer.synapse.weight.astype(np.float64) * scale / step)
+    weight = _rounded(layer.synapse.weight, scale, step)
+    while (total := _largest_sum(weight) * input_max) > ACCUMULATOR_MAX:
+        scale *= min(0.99, ACCUMULATOR_MAX / total)  # rounding took the sum over its bound
+        weight = _rounded(layer.synapse.weight, scale, step)
     if not weight.any():
         raise HardspikeError(
             f"{limit} is reached at a scale of {scale:.3g}, where every weight "
@@ -89,7 +93,7 @@ def _discretize_layer(
     scaled_bias = (
         None if bias is None else np.rint(bias.astype(np.float64) * scale).astype(np.int32)
     )
-    dv = round(_DECAY_UNITY * (1 - layer.neuron.decay))
+    dv = round(DECAY_ONE * (1 - layer.neuron.decay))
     if dv > MEMBRANE_DECAY_MAX:
         raise HardspikeError(
             f"decay {layer.neuron.decay} needs dv {dv}, allowed up to {MEMBRANE_DECAY_MAX}"
@@ -97,6 +101,15 @@ def _discretize_layer(
     vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD_MAX
     synapse = _with_integers(layer.synapse, weight.astype(np.int32), scaled_bias)
     return Layer(layer.name, synapse, LoihiLIF(dv, vth), scale)
+
+
+def _rounded(weight: Array, scale: float, step: int) -> Array:
+    return np.asarray(step * np.rint(weight.astype(np.float64) * scale / step))
+
+
+def _largest_sum(weight: Array) -> float:
+    """Return the largest Σ|w| over the outputs."""
+    return float(np.abs(weight).reshape(len(weight), -1).sum(axis=1).max())
 
 
 def _scale(
@@ -109,10 +122,12 @@ def _scale(
         raise HardspikeError("found a weight or bias that is not finite")
     if not weight.any():
         raise HardspikeError("all weights are zero, nothing to represent")
-    largest_row = float(weight.reshape(len(weight), -1).sum(axis=1).max())
     bounds = [
         ((-WEIGHT_MIN - step) / float(weight.max()), f"weight (up to {-WEIGHT_MIN - step})"),
-        (ACCUMULATOR_MAX / (largest_row * input_max), f"accumulator (up to {ACCUMULATOR_MAX})"),
+        (
+            ACCUMULATOR_MAX / (_largest_sum(weight) * input_max),
+            f"accumulator (up to {ACCUMULATOR_MAX})",
+        ),
     ]
     if bias > 0:
         bounds.append((BIAS_MAX / bias, f"bias mantissa (up to {BIAS_MAX})"))

@@ -170,7 +170,7 @@ class LoihiTarget:
     `timeout_s` bounds one run, without making the environment on first use, which is announced.
     """
 
-    name = "loihi"
+    name, unit = "loihi", "steps"
 
     def __init__(self, timeout_s: float = 900, announce: Announce = announce_on_stderr) -> None:
         self._timeout_s, self._announce = timeout_s, announce

@@ -7,9 +7,9 @@ Axes: B recording, E event, H row, W column. An event is packed in 32 bits:
 time in µs (19 bits), row·34 + column (11 bits), polarity (1 bit).
 """
 
+import functools
 import hashlib
 import importlib.util
-import json
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -157,17 +157,17 @@ def cache_folder() -> Path:
     return Path(root).expanduser() / "saccade-mnist"
 
 
+@functools.cache
 def _key(seed: int) -> str:
-    """Return a hash of everything that the events depend on besides the digit's number."""
-    pixel = {
-        name: value
-        for name, value in vars(event_pixel).items()
-        if name.isupper() and isinstance(value, int | float | tuple)
-    }
-    images = hashlib.sha256(digits()[0].tobytes()).hexdigest()
-    parameters = {"version": VERSION, "seed": seed, "noise_hz": NOISE_HZ, "images": images}
-    text = json.dumps(parameters | {"pixel": pixel}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    """Return a hash of everything that the events depend on besides the digit's number.
+
+    That is the seed, the images, and the source of this module and of the event pixel.
+    """
+    sources = [Path(name).read_bytes() for name in (__file__, event_pixel.__file__)]
+    parts = [str(seed).encode(), digits()[0].tobytes(), *sources]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[
+        :20
+    ]
 
 
 def _write_chunk(path: Path, parts: Sequence[U32]) -> None:

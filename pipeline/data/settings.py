@@ -61,7 +61,6 @@ class Folder(Model):
     kind: Literal["folder"]
     root: Annotated[str, Field(min_length=1)]
     sensor: tuple[Side, Side] = (34, 34)
-    polarities: Literal[2] = 2
     folds: Annotated[int, Field(ge=2)] | None = None
     fold: Annotated[int, Field(ge=0)] = 0
     fold_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

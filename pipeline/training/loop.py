@@ -8,6 +8,7 @@ and went on.
 """
 
 import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ def choose_device(wanted: str) -> torch.device:
     use_cuda = wanted != "cpu" and torch.cuda.is_available()
     if use_cuda:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        # Full float32: what is validated must be the network that is converted.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device("cuda" if use_cuda else "cpu")
 
 
@@ -68,13 +71,15 @@ def train(
 ) -> TrainResult:
     """Train `network` in place and return its best weights by validation.
 
-    After every epoch the whole state goes to `state_path`; where a state of the same `fingerprint`
-    is found there, training goes on from it.
+    After every epoch the whole state goes to `state_path`; where a state of the same `fingerprint`,
+    device and thread count is found there, training goes on from it.
 
     Raises:
-        HardspikeError: the loss is not finite, the device is absent, or the state is damaged.
+        HardspikeError: the loss is not finite, the device is absent or out of memory, or the state
+            is damaged.
     """
     device = choose_device(settings.device)
+    fingerprint = f"{fingerprint} {device.type} {torch.get_num_threads()}"
     network.reset_parameters(seed)
     network.to(device)
     optimizer = _optimizer(settings, network)
@@ -156,9 +161,17 @@ def _step(
 ) -> tuple[float, int]:
     spikes, labels = batch[0], batch[1].to(batch[0].device)
     parameters = list(network.parameters())
-    loss, evaluations = sharpness_aware_gradient(
-        lambda: functional.cross_entropy(network(spikes, activation), labels), parameters, rho
-    )
+    try:
+        loss, evaluations = sharpness_aware_gradient(
+            lambda: functional.cross_entropy(network(spikes, activation), labels), parameters, rho
+        )
+    except RuntimeError as error:  # torch's out-of-memory errors, of a GPU or of the processor
+        if "memory" not in str(error):
+            raise
+        raise HardspikeError(
+            f"train.batch_size: found {settings.batch_size}, which does not fit the memory of "
+            f"{spikes.device}; a smaller one is needed"
+        ) from error
     if not np.isfinite(loss):
         raise HardspikeError(
             f"train: the loss is {loss} at slope {activation.slope:g} and ρ {rho:g}; "
@@ -207,4 +220,5 @@ def peak_memory_bytes(device: torch.device) -> int:
     """Return the peak of GPU memory by torch's own count, or of this process's resident memory."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

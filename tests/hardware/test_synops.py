@@ -37,11 +37,10 @@ def test_fan_out_is_what_single_spikes_reach(
     expected = np.zeros(shape, int)
     for row in range(rows):
         for column in range(columns):
-            for (o, c, i, j), value in np.ndenumerate(weight):
+            for (_, c, i, j), value in np.ndenumerate(weight):
                 y, x = row * stride[0] + i - padding[0], column * stride[1] + j - padding[1]
                 if value and 0 <= y < shape[1] and 0 <= x < shape[2]:
                     expected[c, y, x] += 1
-                assert o < 3
     found = fan_out(synapse, shape)
     np.testing.assert_array_equal(found, expected.reshape(-1))
     inputs = generator.integers(0, 2, (4, 5, found.size))

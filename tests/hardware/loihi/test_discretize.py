@@ -92,3 +92,17 @@ def test_rounding_moves_no_weight_by_more_than_half_a_step(
     assert error.max() <= step / 2 + 1e-9
     assert np.abs(fixed.synapse.weight).max() == 256 - step
     assert abs(fixed.neuron.threshold - gain * fixed.scale) <= 0.5
+
+
+@given(seed=st.integers(0, 2**32 - 1), bits=st.integers(2, 8))
+@settings(max_examples=20, deadline=None)
+def test_wide_layers_over_counts_stay_inside_the_accumulator(seed: int, bits: int) -> None:
+    weight = np.random.default_rng(seed).uniform(-1, 1, (8, 2312))
+    layer = Layer("dense1", Dense(weight), LIF(0.9, 1.0))
+    network = HardSpikeNetwork((2, 34, 34), (layer,), "count", 4, 0.01, input_max=255)
+    try:
+        fixed = discretize(network, bits).layers[0].synapse.weight
+    except HardspikeError as error:
+        assert "rounds to zero" in str(error)  # noqa: PT017
+        return
+    assert np.abs(fixed).sum(axis=1).max() * 255 <= (1 << 23) - 1

@@ -54,7 +54,6 @@ def test_downsampling_keeps_the_last_incomplete_square() -> None:
         ({"source": {"kind": "nmnist"}}, "root"),
         ({"source": {"kind": "folder", "root": "d", "fold": 1}}, "without folds"),
         ({"source": {"kind": "folder", "root": "d", "folds": 5, "fold": 5}}, "it is 0 to 4"),
-        ({"source": {"kind": "folder", "root": "d", "polarities": 1}}, "Input should be 2"),
         ({"binning": {"steps": 0}}, "greater than or equal to 1"),
         ({"binning": {"steps": 10.0}}, "valid integer"),
         ({"binning": {"steps": 400_000}}, "window of this source is 315000"),
