@@ -5,7 +5,8 @@ patch, `P` position of a convolution. Networks are described in `export.network`
 
 The constants stand here once more, apart from those of the exporters, so that a slip in one of
 them shows. Sums of integer weights over integer inputs are done in floating point: every partial
-sum is an integer below 2^24 (float32) or 2^53 (float64), so each is exact whatever the order of summation.
+sum is an integer below 2^24 (float32) or 2^53 (float64), so each is exact whatever the order of
+summation.
 """
 
 import math

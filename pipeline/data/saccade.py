@@ -29,7 +29,6 @@ from pipeline.data import event_pixel
 from pipeline.data.events import I64, U8, Events, Progress
 from pipeline.data.settings import DIGIT_CLASSES, DIGITS_AVAILABLE
 
-VERSION = 1
 NOISE_HZ = 0.1
 CHUNK = 100
 

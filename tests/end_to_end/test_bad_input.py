@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+import torch
 
 from export.errors import HardspikeError
 from export.files import replacing
@@ -83,15 +84,13 @@ def test_a_damaged_file_under_a_matching_hash_is_still_refused(copy: Path, name:
             data = (copy / "deploy" / name).read_bytes()
             entry["sha256"] = hashlib.sha256(data).hexdigest()
     (copy / "deploy" / "manifest.json").write_text(json.dumps(manifest))
-    done = in_process("evaluate", copy, "--set", "x=1")
-    refused(done, "--set")
     done = hardspike(
         "run", copy, "--set", "evaluate.targets=[reference, onnxruntime, onnxruntime-step]"
     )
     assert "Traceback" not in done.stderr
-    if name == "model.net":
-        refused(done, "model.net")
-    elif name.endswith(".onnx"):
+    if name in ("model.net", "model.nir"):
+        refused(done, name)
+    else:
         refused(done, f"failed: {copy / 'deploy' / name}")
 
 
@@ -182,12 +181,41 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.net"]
 
 
-def test_a_layer_too_large_for_a_limit_names_layer_and_limit(copy: Path) -> None:
+def test_a_layer_too_large_for_a_limit_names_layer_and_limit(
+    smoke_config: Path, tmp_path: Path
+) -> None:
     """A threshold far above every weight drives the scale down until nothing is left of them."""
-    tree = (copy / "config.json").read_text()
-    (copy / "config.json").write_text(tree.replace('"threshold": 1.0', '"threshold": 1e9'))
-    done = in_process("convert", copy)
+    changes = ("--set", "network.threshold=1e9", "--set", "train.epochs=2")
+    done = in_process("run", smoke_config, "--out", tmp_path / "run", *changes)
     refused(done, "layer conv1: threshold (up to 131071)", "dense2", "rounds to zero", lines=3)
+    assert not (tmp_path / "run" / "convert" / "manifest.json").exists()
+
+
+def test_a_stage_refuses_to_read_one_that_is_out_of_date(copy: Path) -> None:
+    assert in_process("train", copy, "--set", "train.epochs=2", "--quiet").returncode == 0
+    refused(in_process("report", copy), "convert", "out of date", "hardspike convert")
+    refused(in_process("evaluate", copy), "convert", "out of date")
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("train.device=cuda", "torch sees no GPU"),
+        ("network.layers.2.units=7", "allowed 10, one a class"),
+        ("data.source={kind: folder, root: /no/where}", "/no/where"),
+    ],
+)
+def test_a_finished_run_survives_a_successor_that_cannot_start(
+    copy: Path, override: str, part: str
+) -> None:
+    if "cuda" in override and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    before = (copy / "config.json").read_bytes()
+    refused(in_process("run", copy, "--set", override), part)
+    assert (copy / "config.json").read_bytes() == before
+    done = in_process("run", copy)
+    assert done.returncode == 0
+    assert done.stderr.count("up to date") == 5
 
 
 def test_without_python_310_the_target_is_not_run_and_says_why(copy: Path, tmp_path: Path) -> None:
@@ -218,11 +246,18 @@ def test_without_python_310_the_target_is_not_run_and_says_why(copy: Path, tmp_p
 def test_a_simulator_over_its_time_fails_alone(copy: Path) -> None:
     done = in_process("run", copy, "--set", "evaluate.loihi.timeout_seconds=0.3")
     refused(done, "hardspike: loihi failed: ", "0.3 s")
+    assert "`loihi` failed" in (copy / "report" / "report.md").read_text()
     assert targets(copy)["onnxruntime"] == "ok"
     assert targets(copy)["loihi"] == "failed"
     assert "spike agreement 1 " in done.stderr
-    page = (copy / "report" / "report.md").read_text()
-    assert "`loihi` failed" in page
+    assert "tries again" in done.stderr
+    again = in_process("run", copy)
+    assert again.returncode == 2, "a failed target is tried again by itself"
+    assert "up to date" in again.stderr
+    assert "evaluate  loihi             failed" in again.stderr
+    done = in_process("run", copy, "--set", "evaluate.loihi.timeout_seconds=120")
+    assert done.returncode == 0
+    assert targets(copy)["loihi"] == "ok"
 
 
 def targets(run: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pipeline.training.schedules import learning_rate_at, rho_at, slope_at
 
 
 def settings(**values: Any) -> SAST:
-    return SAST.model_validate({"method": "sast", "epochs": 5, **values})
+    return SAST.model_validate({"method": "sast", "epochs": 5, "rho": 0.0, **values})
 
 
 def test_the_slope_is_geometric_from_start_to_end() -> None:
