@@ -24,6 +24,8 @@ from export.files import read_json, sha256, write_json
 from pipeline import __version__
 
 SCHEMA = "hardspike.stage/1"
+STATE = ".state.safetensors"
+"""What a killed training goes on from; it goes when the stage is done."""
 _PACKAGES = ("torch", "numpy", "tonic", "onnx", "onnxruntime", "nir", "h5py", "safetensors")
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -18,11 +18,9 @@ from export.files import read_json, write_json
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config
 from pipeline.progress import Reporter
-from pipeline.run_dir import StageFolder, digest, locked, package_versions, source_digest
+from pipeline.run_dir import STATE, StageFolder, digest, locked, package_versions, source_digest
 
 CONFIG_FILE = "config.json"
-STATE = ".state.safetensors"
-"""What a killed training goes on from; it goes when the stage is done."""
 _DATA = ("pipeline/data", "export/network.py")
 _TRAIN = (
     *_DATA,

@@ -15,7 +15,7 @@ from pipeline.data.splits import split_validation
 from pipeline.model import SpikingNetwork
 from pipeline.neuron import Activation
 from pipeline.progress import Reporter
-from pipeline.stages import STATE
+from pipeline.run_dir import STATE
 from pipeline.training.checkpoint import read_tensors, write_tensors
 from pipeline.training.loop import TrainResult, train
 
