@@ -30,7 +30,7 @@ bench-swap: $(READY)
 	$(BIN)/python -m benchmarks.hard_swap
 
 bench-lava: demo
-	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net
+	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net --count 60
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,4 +38,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -146,7 +146,8 @@ def run_fixed(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Tr
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         dtype = np.float32 if largest_sum(layer, largest) < (1 << 24) else np.float64
         activation = synapse_product(layer.synapse, x_BTN, shape, dtype)
-        wrapped += int((np.abs(activation) > STATE_LIMIT >> ALIGN_BITS).sum())
+        limit = STATE_LIMIT >> ALIGN_BITS
+        wrapped += int(((activation > limit) | (activation <= -limit)).sum())
         bias = neuron_bias(layer.synapse, activation.shape[-1])
         x_BTN, membranes = loihi_neurons(activation, bias, layer.neuron)
         spikes[layer.name], largest = x_BTN, 1

@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal, NoReturn
 
 from rich import box
@@ -20,6 +23,12 @@ from pipeline.progress import Reporter
 from pipeline.stages import STAGE_NAMES, load_run, run_stages
 
 _INTERRUPTED = 130
+_RESULTS = {
+    "train": "cost.json",
+    "convert": "ladder.json",
+    "deploy": "manifest.json",
+    "evaluate": "evaluation.json",
+}
 _COMMANDS = {
     "run": (
         "run every stage of an experiment, or those that are due",
@@ -90,11 +99,15 @@ def _add_experiment(command: argparse.ArgumentParser, name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     try:
+        _end_in_order()
         options = _parser().parse_args(arguments)
         _dispatch(options)
     except HardspikeError as error:
         for line in str(error).splitlines():
             print(f"hardspike: {line}", file=sys.stderr)
+        return EXIT_STATUS
+    except BrokenPipeError:
+        sys.stdout = None  # the reader went away; nothing is left to flush
         return EXIT_STATUS
     except OSError as error:
         name = error.filename or "a file"
@@ -107,6 +120,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("hardspike: interrupted; run it again to go on", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+def _end_in_order() -> None:
+    """Let a request to end (SIGTERM, a closed terminal) unwind, so that no process stays behind."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _ended)
+
+
+def _ended(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _dispatch(options: argparse.Namespace) -> None:
@@ -158,11 +182,11 @@ def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
             _print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
             _print_table(f"{config.name}: targets", target_rows(report))
     elif options.json:
-        _print_json(read_json(run / last / "manifest.json"))
+        _print_json(read_json(run / last / _RESULTS[last]))
     if "evaluate" in stages:
         missing = missing_targets(read_json(run / "evaluate" / "evaluation.json"))
         if missing:
-            again = f"`hardspike evaluate {run} --force` tries again"
+            again = f"`hardspike run {run}` tries again"
             raise HardspikeError(*(f"{name} {reason}; {again}" for name, reason in missing))
 
 

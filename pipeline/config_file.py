@@ -66,10 +66,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise HardspikeError(f"{path}: cannot be read ({error})") from error
     try:
         tree = YAML(typ="safe", pure=True).load(StringIO(text))
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark is not None else f"{path}"
-        problem = getattr(error, "problem", None) or type(error).__name__
+        problem = getattr(error, "problem", None) or str(error) or type(error).__name__
         raise HardspikeError(f"{where}: is not YAML ({problem})") from error
     if not isinstance(tree, dict):
         raise HardspikeError(f"{path}: found {type(tree).__name__}, a mapping is needed")
@@ -83,7 +83,7 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         raise HardspikeError(f"--set {override}: found no 'path=value', allowed e.g. train.rho=0.1")
     try:
         value = YAML(typ="safe", pure=True).load(StringIO(text))
-    except YAMLError:
+    except (YAMLError, ValueError, RecursionError):
         raise HardspikeError(f"--set {override}: the value is not YAML") from None
     node: Any = tree
     *parents, last = key.strip().split(".")

@@ -180,7 +180,7 @@ def _write_raster(
             try:
                 grids[name] = _layers(name, options, deployed, spikes, reporter)
                 break
-            except HardspikeError as error:
+            except Exception as error:  # the figures are there; a picture must not take them along
                 reporter.line(f"evaluate  no raster on {name}: {error}")
     arrays = {"input": spikes.reshape(spikes.shape[1], -1)} | {
         f"{name}/{layer}": grid[0]

@@ -129,7 +129,7 @@ def target_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
         low, high = entry["ci95"]
         rows.append(
             (
-                name,
+                name if entry["status"] == "ok" else f"{name} ({entry['status']})",
                 f"{100 * entry['accuracy']:.1f}%",
                 f"{100 * low:.1f}–{100 * high:.1f}%",
                 str(entry["n"]),

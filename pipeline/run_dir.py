@@ -24,9 +24,11 @@ from export.files import read_json, sha256, write_json
 from pipeline import __version__
 
 SCHEMA = "hardspike.stage/1"
+CONFIG_FILE = "config.json"
 STATE = ".state.safetensors"
 """What a killed training goes on from; it goes when the stage is done."""
 _PACKAGES = ("torch", "numpy", "tonic", "onnx", "onnxruntime", "nir", "h5py", "safetensors")
+_ASIDE = ".manifest-before"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -74,15 +76,15 @@ class StageFolder:
         if not self.manifest_path.exists():
             raise HardspikeError(
                 f"{self.path}: the stage is not finished (no manifest.json); "
-                f"run `hardspike {self.stage}` first"
+                f"run `hardspike {self.stage} {self.run}` first"
             )
         manifest = read_json(self.manifest_path)
         try:
             recorded = {entry["path"]: entry["sha256"] for entry in manifest["outputs"]}
         except (KeyError, TypeError):
             raise HardspikeError(
-                f"{self.manifest_path}: is not a stage manifest; run `hardspike {self.stage} "
-                "--force` to write it again"
+                f"{self.manifest_path}: is not a stage manifest; "
+                f"`hardspike {self.stage} {self.run} --force` makes it again"
             ) from None
         for name, expected in recorded.items():
             file = self.path / name
@@ -90,27 +92,39 @@ class StageFolder:
             if found != expected:
                 raise HardspikeError(
                     f"{file}: SHA-256 is {found[:16]}, the manifest has {expected[:16]}; "
-                    f"the file was changed after the stage: `hardspike {self.stage} --force` "
-                    "makes it again"
+                    f"the file was changed after the stage; "
+                    f"`hardspike {self.stage} {self.run} --force` makes it again"
                 )
         return dict(manifest)
 
+    def recover(self) -> None:
+        """Bring back the manifest of a stage whose successor ended before it wrote anything."""
+        aside = self.path / _ASIDE
+        if not aside.exists() or self.manifest_path.exists():
+            return
+        aside.replace(self.manifest_path)
+        try:
+            self.verify()
+        except HardspikeError:
+            self.manifest_path.unlink()
+
     @contextlib.contextmanager
-    def replaced(self) -> Iterator[None]:
+    def replaced(self, keep: bool) -> Iterator[None]:
         """Take the old manifest away while the stage works, so that nothing looks finished.
 
-        Where the work fails before it touched an output, the old manifest comes back.
+        With `keep` it comes back where the work fails, or is killed, before it touched an output.
 
         Raises:
             HardspikeError: the folder cannot be written.
         """
-        aside = self.path / ".manifest-before"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for leftover in self.path.glob(".*-*"):
+            for leftover in self.path.glob(".*-*.*"):
                 leftover.unlink(missing_ok=True)
             if self.manifest_path.exists():
-                self.manifest_path.replace(aside)
+                self.manifest_path.replace(self.path / _ASIDE)
+            if not keep:
+                (self.path / _ASIDE).unlink(missing_ok=True)
         except OSError as error:
             raise HardspikeError(
                 f"{self.path}: cannot be written ({error.strerror}); a writable folder is needed"
@@ -118,14 +132,9 @@ class StageFolder:
         try:
             yield
         except BaseException:
-            if aside.exists():
-                aside.replace(self.manifest_path)
-                try:
-                    self.verify()
-                except HardspikeError:
-                    self.manifest_path.unlink()
+            self.recover()
             raise
-        aside.unlink(missing_ok=True)
+        (self.path / _ASIDE).unlink(missing_ok=True)
 
     def finish(
         self,
@@ -188,9 +197,9 @@ def versions() -> dict[str, str]:
     return package_versions() | {"platform": platform.platform()}
 
 
-def package_versions() -> dict[str, str]:
-    """Return the versions that a result may depend on."""
-    packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
+def package_versions(names: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """Return the versions of hardspike, Python and the named packages."""
+    packages = {name: importlib.metadata.version(name) for name in names}
     return {"hardspike": __version__, "python": platform.python_version(), **packages}
 
 
@@ -213,10 +222,17 @@ def locked(run: Path) -> Iterator[None]:
     """Hold the run folder for one process; the lock goes with the process, however it ends.
 
     Raises:
-        HardspikeError: the folder cannot be written, or another process is at work on it.
+        HardspikeError: the folder cannot be written, is something else than a run, or another
+            process is at work on it.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
+        foreign = [path.name for path in run.iterdir() if path.name != ".lock"]
+        if foreign and not (run / CONFIG_FILE).exists():
+            raise HardspikeError(
+                f"{run}: is no run folder (it holds {sorted(foreign)[0]}, but no {CONFIG_FILE}); "
+                "allowed is a run, or a new or empty folder"
+            )
         handle = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise HardspikeError(

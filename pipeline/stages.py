@@ -1,8 +1,8 @@
 """The five stages of a run: when each is due, what it reads, and how it is recorded.
 
 A stage's key is a digest of its config, its inputs' hashes, the source of the code it runs and the
-versions of the packages. The same key and untouched outputs mean that the stage is done. A stage
-that reads others is refused while one of those is not current.
+versions of the packages that matter to it. The same key and untouched outputs mean that the stage
+is done. A stage refuses to read another that is of another config or of other inputs.
 """
 
 import functools
@@ -14,13 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import HardspikeError
-from export.files import read_json, write_json
+from export.files import read_json, sha256, write_json
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config
+from pipeline.data.paths import digits_file, expanded
 from pipeline.progress import Reporter
-from pipeline.run_dir import STATE, StageFolder, digest, locked, package_versions, source_digest
+from pipeline.run_dir import (
+    CONFIG_FILE,
+    STATE,
+    StageFolder,
+    digest,
+    locked,
+    package_versions,
+    source_digest,
+)
 
-CONFIG_FILE = "config.json"
+_RECORDINGS = "recordings"
 _DATA = ("pipeline/data", "export/network.py")
 _TRAIN = (
     *_DATA,
@@ -35,34 +44,46 @@ _DEPLOYED = ("hardware", "export", "hardware/loihi/worker.py.lock")
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: the stages whose outputs it reads, its config sections, and its code."""
+    """A stage: the stages whose outputs it reads, its config sections, its code, and the packages
+    that its result depends on.
+    """
 
     name: str
     reads: tuple[str, ...]
     sections: tuple[str, ...]
     sources: tuple[str, ...]
+    packages: tuple[str, ...]
 
 
 STAGES = (
-    Stage("train", (), ("seed", "data", "network", "train"), _TRAIN),
+    Stage("train", (), ("seed", "data", "network", "train"), _TRAIN, ("torch", "numpy", "tonic")),
     Stage(
         "convert",
         ("train",),
         ("seed", "data", "network", "convert"),
         (*_TRAIN, "pipeline/convert.py", "pipeline/metrics.py", "hardware", "export"),
+        ("torch", "numpy"),
     ),
-    Stage("deploy", ("convert",), (), ("pipeline/deploy.py", *_DEPLOYED)),
+    Stage(
+        "deploy",
+        ("convert",),
+        (),
+        ("pipeline/deploy.py", *_DEPLOYED),
+        ("onnx", "onnxruntime", "nir", "h5py"),
+    ),
     Stage(
         "evaluate",
         ("deploy",),
         ("seed", "data", "evaluate"),
         (*_DATA, "pipeline/evaluate.py", "pipeline/metrics.py", *_DEPLOYED),
+        ("numpy", "onnxruntime", "h5py"),
     ),
     Stage(
         "report",
         ("train", "convert", "deploy", "evaluate"),
         ("name", "data"),
         (*_DATA, "pipeline/report.py", "pipeline/pictures.py", "pipeline/metrics.py"),
+        (),
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
@@ -93,24 +114,42 @@ def _bring_up_to_date(
     for name in stage.reads:
         _check_current(_STAGE[name], config, run)
     folder = StageFolder(run, stage.name)
+    folder.recover()
     inputs, key = _inputs(stage, config, run), _key(stage, config, run)
     if not force and folder.is_done(key):
         reporter.line(f"{stage.name:<9} up to date")
         return
+    if folder.manifest_path.exists() and not force:
+        reporter.line(f"{stage.name:<9} due again: {_why(stage, config, inputs, folder)}")
     state = folder.path / STATE
     if force:
         state.unlink(missing_ok=True)
     started = time.time()
-    with folder.replaced():
+    with folder.replaced(keep=not force):
         outputs, facts = _WORK[stage.name](_Job(config, run, key, folder.path, reporter))
-        sections = _sections(stage, config)
         facts = {"seed": config.seed, "device": "cpu", **facts}
-        folder.finish(key, sections, inputs, outputs, started, facts)
+        folder.finish(key, _sections(stage, config), inputs, outputs, started, facts)
     state.unlink(missing_ok=True)
 
 
+def _why(stage: Stage, config: Config, inputs: Mapping[str, str], folder: StageFolder) -> str:
+    """Say what has changed since a stage was finished."""
+    manifest = read_json(folder.manifest_path)
+    sections = _sections(stage, config)
+    changed = [name for name in sections if manifest.get("config", {}).get(name) != sections[name]]
+    if changed:
+        return f"config changed ({', '.join(changed)})"
+    if manifest.get("inputs") != inputs:
+        return "inputs changed"
+    if manifest.get("incomplete"):
+        return f"{', '.join(manifest['incomplete'])} did not run to the end"
+    return "code or package versions changed"
+
+
 def _check_current(stage: Stage, config: Config, run: Path) -> None:
-    """Refuse a stage that is missing, was changed, or is not that of today's config and code.
+    """Refuse a stage that is missing, was changed, or is of another config or other inputs.
+
+    One that older code made is still read; `run` makes it again.
 
     Raises:
         HardspikeError: one line that names the stage to run.
@@ -118,9 +157,12 @@ def _check_current(stage: Stage, config: Config, run: Path) -> None:
     for name in stage.reads:
         _check_current(_STAGE[name], config, run)
     folder = StageFolder(run, stage.name)
-    if folder.verify().get("key") != _key(stage, config, run):
+    folder.recover()
+    manifest = folder.verify()
+    files = {name: sha for name, sha in manifest["inputs"].items() if name != _RECORDINGS}
+    if manifest["config"] != _sections(stage, config) or files != _files(stage, run):
         raise HardspikeError(
-            f"{folder.path}: is out of date with the config, its inputs or the code; "
+            f"{folder.path}: is out of date with the config or its inputs; "
             f"run `hardspike {stage.name} {run}` first"
         )
 
@@ -132,24 +174,29 @@ def _sections(stage: Stage, config: Config) -> dict[str, Any]:
 
 def _inputs(stage: Stage, config: Config, run: Path) -> dict[str, str]:
     """Return the hashes of all that a stage reads: files of earlier stages, and recordings."""
-    files = {
+    recordings = {_RECORDINGS: _recordings(config)} if "data" in stage.sections else {}
+    return _files(stage, run) | recordings
+
+
+def _files(stage: Stage, run: Path) -> dict[str, str]:
+    return {
         f"{name}/{path}": sha
         for name in stage.reads
         for path, sha in StageFolder(run, name).outputs().items()
     }
-    return files | (_data_inputs(config) if "data" in stage.sections else {})
 
 
 def _key(stage: Stage, config: Config, run: Path) -> str:
     inputs = _inputs(stage, config, run)
     sources = source_digest(stage.sources)
-    return digest([_sections(stage, config), inputs, sources, package_versions()])
+    versions = package_versions(stage.packages)
+    return digest([_sections(stage, config), inputs, sources, versions])
 
 
-def _data_inputs(config: Config) -> dict[str, str]:
-    """Return a fingerprint of the user's recordings: names, sizes and times of change."""
+def _recordings(config: Config) -> str:
+    """Return a fingerprint of the recordings: the user's files, or the digits behind them."""
     root = getattr(config.data.source, "root", None)
-    return {} if root is None else {"data": _tree_digest(Path(root).expanduser())}
+    return sha256(digits_file()) if root is None else _tree_digest(expanded(root))
 
 
 @functools.cache

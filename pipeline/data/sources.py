@@ -23,6 +23,7 @@ from pipeline.data.events import (
     gather,
 )
 from pipeline.data.files import SUFFIXES, read_file
+from pipeline.data.paths import expanded
 from pipeline.data.settings import (
     DIGIT_CLASSES,
     DataSettings,
@@ -157,7 +158,7 @@ def _saccade_listing(source: SaccadeMnist, split: Split) -> Listing:
 
 def _tonic_listing(source: NMnist | DVSGesture, split: Split) -> Listing:
     opened = open_nmnist if isinstance(source, NMnist) else open_gesture
-    names, labels_B, classes, read = opened(Path(source.root).expanduser(), split == "train")
+    names, labels_B, classes, read = opened(expanded(source.root), split == "train")
     return Listing(names, labels_B, classes, partial(_one_by_one, read))
 
 
@@ -169,7 +170,7 @@ def _folder_listing(source: Folder, split: Split) -> Listing:
 def _fold_listing(source: Folder, split: Split) -> Listing:
     """Pool both splits (the test split may be missing) and deal them again."""
     assert source.folds is not None
-    root = Path(source.root).expanduser()
+    root = expanded(source.root)
     paths, labels, classes = _list_tree(source, "train")
     if (root / _FOLDERS["test"]).is_dir():
         test_paths, test_labels, _ = _list_tree(source, "test")
@@ -201,7 +202,7 @@ def _labels(folder: Path) -> tuple[str, ...]:
 
 def _list_tree(source: Folder, split: Split) -> tuple[list[Path], list[int], tuple[str, ...]]:
     """Return a split's paths and labels, and the classes, which are the training split's."""
-    root = Path(source.root).expanduser()
+    root = expanded(source.root)
     folder = root / _FOLDERS[split]
     classes = _labels(root / _FOLDERS["train"])
     present = _labels(folder)
@@ -234,7 +235,7 @@ def _recordings(folder: Path) -> list[Path]:
 def _of_paths(
     source: Folder, paths: list[Path], labels_B: I64, classes: tuple[str, ...]
 ) -> Listing:
-    root = Path(source.root).expanduser()
+    root = expanded(source.root)
 
     def read(position: int) -> Events:
         return read_file(paths[position], source.sensor)

@@ -31,6 +31,8 @@ from pipeline.training.schedules import learning_rate_at, rho_at, slope_at
 
 Report = Callable[[int, int], None]
 """Called with (minibatches done, all of them)."""
+Say = Callable[[str], None]
+"""Called with one line for the user."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def train(
     state_path: Path,
     fingerprint: str,
     report: Report,
+    say: Say = lambda line: None,
 ) -> TrainResult:
     """Train `network` in place and return its best weights by validation.
 
@@ -85,6 +88,10 @@ def train(
     optimizer = _optimizer(settings, network)
     found = load_state(state_path, fingerprint, network, optimizer)
     progress, best = found if found is not None else (Progress(fingerprint), {})
+    if found is not None:
+        say(f"train     goes on after epoch {progress.epoch} of {settings.epochs}")
+    elif state_path.exists():
+        say("train     the state found is of another config, device or thread count: starts again")
     for epoch in range(progress.epoch, settings.epochs):
         _train_epoch(network, optimizer, training, settings, seed, epoch, progress, report)
         best = _validate(network, validation, settings, epoch, progress, best)

@@ -14,7 +14,7 @@ import torch
 
 from export.errors import HardspikeError
 from export.files import replacing
-from tests.end_to_end.conftest import hardspike, in_process
+from tests.end_to_end.conftest import ROOT, hardspike, in_process
 
 Edit = Callable[[Path], None]
 
@@ -64,7 +64,12 @@ def edited_weight(path: Path) -> None:
 )
 def test_a_changed_deployed_file_is_named_with_its_hash(copy: Path, name: str, edit: Edit) -> None:
     edit(copy / "deploy" / name)
-    refused(in_process("evaluate", copy, "--force"), f"deploy/{name}", "SHA-256", "deploy --force")
+    refused(
+        in_process("evaluate", copy, "--force"),
+        f"deploy/{name}",
+        "SHA-256",
+        f"deploy {copy} --force",
+    )
 
 
 def test_changed_weights_are_named_with_their_hash(copy: Path) -> None:
@@ -120,7 +125,7 @@ def test_a_truncated_recording_is_named(tmp_path: Path) -> None:
 
 def test_a_misspelt_key_and_a_wrong_type_come_together(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    text = Path("configs/smoke.yaml").read_text()
+    text = (ROOT / "configs" / "smoke.yaml").read_text()
     path.write_text(
         text.replace("\n  epochs:", "\n  epoch:").replace("batch_size: 25", "batch_size: many")
     )
@@ -151,6 +156,23 @@ def test_a_faulty_command_line_is_one_line(
     arguments: tuple[str, ...], parts: tuple[str, ...]
 ) -> None:
     refused(in_process(*arguments), *parts)
+
+
+def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    refused(
+        in_process("run", "configs/smoke.yaml", "--out", tmp_path), "no run folder", "letter.txt"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_kill_before_anything_was_written_keeps_the_finished_stage(copy: Path) -> None:
+    """SIGKILL while the successor loads its data leaves the old manifest set aside."""
+    (copy / "train" / "manifest.json").rename(copy / "train" / ".manifest-before")
+    done = in_process("run", copy)
+    assert done.returncode == 0
+    assert done.stderr.count("up to date") == 5
+    assert not (copy / "train" / ".manifest-before").exists()
 
 
 def test_a_stage_before_its_turn(smoke_run: Path, tmp_path: Path) -> None:

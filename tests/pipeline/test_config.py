@@ -56,6 +56,7 @@ def test_overrides_are_typed_values_and_reach_into_lists() -> None:
         ("network.layers.9.units=3", ["--set", "'9'", "an index below 3"]),
         ("name.x=3", ["--set name.x=3", "plain value"]),
         ("nonsense", ["--set nonsense", "path=value"]),
+        ("name=2024-13-45", ["--set name=2024-13-45", "not YAML"]),
     ],
 )
 def test_a_faulty_override_is_one_line_with_path_found_and_allowed(
@@ -90,6 +91,9 @@ def test_all_faults_come_at_once(tmp_path: Path) -> None:
         ("", "a mapping is needed"),
         ("name: 2026\n", "name"),
         ("\x00", "YAML"),
+        ("name: 2024-13-45\n", "is not YAML (month must be"),
+        ("[1, 2]: 3\n", "text keys"),
+        ("&a {b: *a}\n", "text keys"),
     ],
 )
 def test_what_is_not_a_config_is_said_in_lines(tmp_path: Path, text: str, part: str) -> None:
