@@ -40,7 +40,7 @@ from pipeline.stages import load_run
 from pipeline.train import load_trained
 
 _ROUNDS, _SAME = 5, 0.97
-_TIMES = "recordings of one batch, milliseconds"
+_TIMES = "one recording at a time, milliseconds"
 
 
 def measure(run: Path, recordings: int, threads: int) -> dict[str, Any]:
