@@ -12,14 +12,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.errors import EXIT_STATUS, HardspikeError
 from export.network import decide
 from export.netx_file import read_netx
 from hardware.targets import TARGETS, TargetOptions
-from pipeline.data.settings import Folder
+from pipeline.data.settings import DIGIT_CLASSES, DIGITS_AVAILABLE, Folder, SaccadeMnist
 from pipeline.data.sources import load_dataset
-from pipeline.metrics import accuracy, wilson_interval
+from pipeline.metrics import score
 from pipeline.run_dir import StageFolder
 from pipeline.stages import load_run
 
@@ -43,11 +44,21 @@ def measure(run: Path, root: Path) -> dict[str, object]:
     results: dict[str, object] = {"root": root.name, "n": len(labels)}
     for name in _TARGETS:
         outputs = TARGETS[name](TargetOptions()).run(deployed.path, spikes).outputs_BTN
-        classes = decide(outputs, readout)
-        correct = int((classes == labels).sum())
-        interval = wilson_interval(correct, len(labels))
-        results[name] = {"accuracy": accuracy(classes, labels), "ci95": interval}
+        results[name] = score(decide(outputs, readout), labels)
+    trained = config.data.source
+    if isinstance(trained, SaccadeMnist) and root == NMNIST_1K:
+        results["digits_seen"] = _digits_seen(labels, trained)
     return results
+
+
+def _digits_seen(labels: NDArray[np.int64], trained: SaccadeMnist) -> int:
+    """Return how many of N-MNIST-1k's digits are in the training split.
+
+    N-MNIST-1k has the first digits of MNIST, saccade-mnist the first 500 of each class in the same
+    order, of which the training split takes the last.
+    """
+    first = (DIGITS_AVAILABLE - trained.train) // DIGIT_CLASSES
+    return int(np.maximum(np.bincount(labels, minlength=DIGIT_CLASSES) - first, 0).sum())
 
 
 def main() -> int:
@@ -73,6 +84,8 @@ def main() -> int:
         print(
             f"  {name:<12} {100 * found['accuracy']:.1f}%  (95% {100 * low:.1f}–{100 * high:.1f}%)"
         )
+    if "digits_seen" in results:
+        print(f"  {results['digits_seen']} of them are of digits in the training split")
     return 0
 
 

@@ -20,6 +20,7 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
 from pipeline.progress import Reporter
+from pipeline.run_dir import CONFIG_FILE
 from pipeline.stages import STAGE_NAMES, load_run, run_stages
 
 _INTERRUPTED = 130
@@ -146,7 +147,7 @@ def _dispatch(options: argparse.Namespace) -> None:
 
 
 def _experiment(options: argparse.Namespace) -> tuple[Config, Path]:
-    """Return the config and the run folder that the command line names.
+    """Return the config that the command line names, and its own or default run folder.
 
     Raises:
         HardspikeError: neither an experiment file nor a run folder, or faults in it.
@@ -159,15 +160,16 @@ def _experiment(options: argparse.Namespace) -> tuple[Config, Path]:
         if not hasattr(options, "overrides"):
             raise HardspikeError(f"{source}: is a file; `hardspike {options.command}` takes a run")
         config = load_config(source, overrides)
-        return config, getattr(options, "out", None) or default_run_folder(config)
+        return config, default_run_folder(config)
     config = load_run(source)
     if overrides:
-        config = load_config(source / "config.json", overrides)
-    return config, getattr(options, "out", None) or source
+        config = load_config(source / CONFIG_FILE, overrides)
+    return config, source
 
 
 def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
     config, run = _experiment(options)
+    run = getattr(options, "out", None) or run
     reporter = Reporter(quiet=options.quiet or options.json)
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
     run_stages(config, run, stages, reporter, options.force)
@@ -210,9 +212,8 @@ def _targets(options: argparse.Namespace) -> None:
 def _data(options: argparse.Namespace) -> None:
     from pipeline.inspect_data import as_json, inspect_data, rows
 
-    sheet_path, options.out = options.out, None
     config, run = _experiment(options)
-    sheet = sheet_path or run.parent / f"{config.name}-data.png"
+    sheet = options.out or run.parent / f"{config.name}-data.png"
     described = inspect_data(config, sheet, Reporter(options.quiet or options.json))
     if options.json:
         _print_json(as_json(described, sheet))

@@ -16,18 +16,17 @@ from export.network import FixedPointNetwork, HardSpikeNetwork, decide
 from hardware.loihi.discretize import discretize
 from hardware.reference import Trace, chunk_size, run_fixed, run_float
 from pipeline.config import Config
-from pipeline.data.events import Dataset
+from pipeline.data.events import COUNT_MAX, Dataset
 from pipeline.data.settings import step_ms
 from pipeline.data.sources import load_dataset
 from pipeline.data.splits import split_validation
-from pipeline.metrics import accuracy, first_parting, wilson_interval
+from pipeline.metrics import first_parting, score
 from pipeline.model import predict
 from pipeline.progress import Reporter
 from pipeline.train import load_trained
 
 FLOAT, FIXED, LADDER = "network.float.safetensors", "network.fixed.safetensors", "ladder.json"
 _PARTING_RECORDINGS = 100
-_COUNT_MAX = 255
 
 
 def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporter) -> list[str]:
@@ -39,7 +38,7 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     with reporter.bar("data", "recordings") as progress:
         test = load_dataset(config.data, "test", progress)
     network, activation = load_trained(config, test, trained)
-    input_max = 1 if config.data.binning.mode == "binary" else _COUNT_MAX
+    input_max = 1 if config.data.binning.mode == "binary" else COUNT_MAX
     hard = network.contract(config.data.binning.steps, step_ms(config.data) / 1000, input_max)
     fixed = discretize(hard, config.convert.weight_bits, _largest_readout(hard, config))
     write_network(hard, folder / FLOAT)
@@ -49,7 +48,7 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
         rungs["smooth"] = predict(network, test.spikes_BTCHW, activation)
     rungs["hard_float"] = _decisions(hard, run_float, test, reporter)
     rungs["fixed_point"] = _decisions(fixed, run_fixed, test, reporter)
-    ladder = [_rung(step, classes, test) for step, classes in rungs.items()]
+    ladder = [{"step": step} | score(classes, test.labels_B) for step, classes in rungs.items()]
     facts = {"ladder": ladder, "parting": _parting(hard, fixed, test), "classes": test.classes}
     write_json(folder / LADDER, facts)
     for rung in ladder:
@@ -85,16 +84,6 @@ def _decisions(
             classes.append(decide(outputs, network.readout))
             progress(sum(map(len, classes)), len(data))
     return np.concatenate(classes)
-
-
-def _rung(step: str, classes_B: NDArray[np.int64], data: Dataset) -> dict[str, Any]:
-    correct, total = int((classes_B == data.labels_B).sum()), len(data)
-    return {
-        "step": step,
-        "accuracy": accuracy(classes_B, data.labels_B),
-        "ci95": wilson_interval(correct, total),
-        "n": total,
-    }
 
 
 def _parting(hard: HardSpikeNetwork, fixed: FixedPointNetwork, data: Dataset) -> Any:

@@ -7,7 +7,6 @@ one that breaks is marked "failed" with its one line, one whose outputs are not 
 the bit is marked "differs"; the others go on.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from pipeline.config import Config
 from pipeline.data.events import Dataset
 from pipeline.data.sources import load_dataset
 from pipeline.data.splits import limited
-from pipeline.metrics import accuracy, agreement, first_parting, wilson_interval
+from pipeline.metrics import agreement, first_parting, score
 from pipeline.progress import Reporter
 
 RESULTS, OUTPUTS, RASTER = "evaluation.json", "outputs.safetensors", "raster.safetensors"
@@ -128,17 +127,13 @@ def _measure(
 ) -> _Measured:
     expected = oracle.outputs_BTN[index_B]
     predictions = decide(run.outputs_BTN, network.readout)
-    labels = test.labels_B[index_B]
-    correct = int((predictions == labels).sum())
     entry: dict[str, Any] = {
         "status": "ok",
         "version": version,
-        "accuracy": accuracy(predictions, labels),
-        "ci95": wilson_interval(correct, len(labels)),
-        "n": len(labels),
+        **score(predictions, test.labels_B[index_B]),
         "spike_agreement": agreement(run.outputs_BTN, expected),
         "prediction_agreement": agreement(predictions, decide(expected, network.readout)),
-        "samples_per_second": len(labels) / run.seconds,
+        "samples_per_second": len(index_B) / run.seconds,
         "seconds": run.seconds,
         "startup_seconds": run.startup_seconds,
         "details": run.details,
@@ -159,9 +154,8 @@ def _in_words(name: str, entry: Mapping[str, Any]) -> str:
     )
 
 
-def _write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], **facts: Any) -> None:
-    plain = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
-    write_bytes(path, save(plain, metadata={"hardspike": json.dumps(facts)}))
+def _write_tensors(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    write_bytes(path, save({key: np.ascontiguousarray(value) for key, value in arrays.items()}))
 
 
 def _write_raster(
@@ -187,7 +181,7 @@ def _write_raster(
         for name, layers in grids.items()
         for layer, grid in layers.items()
     }
-    _write_tensors(path, arrays, layers=list(grids[ORACLE]))
+    _write_tensors(path, arrays)
     pair = list(grids.values())
     return {
         "recording": test.names[0],

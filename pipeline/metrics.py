@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 _Z95 = 1.959963984540054
 
 
-def accuracy(predictions_B: NDArray[np.int64], labels_B: NDArray[np.int64]) -> float:
-    """Return the share of recordings that are classified right."""
-    return float((predictions_B == labels_B).mean())
-
-
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     """Return the 95% interval of a share, after Wilson (1927)."""
     share, z2 = correct / total, _Z95**2
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)
     margin = _Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
     return max(0.0, centre - margin), min(1.0, centre + margin)
+
+
+def score(predictions_B: NDArray[np.int64], labels_B: NDArray[np.int64]) -> dict[str, Any]:
+    """Return accuracy, its 95% Wilson interval and the number of recordings."""
+    correct, total = int((predictions_B == labels_B).sum()), len(labels_B)
+    return {"accuracy": correct / total, "ci95": wilson_interval(correct, total), "n": total}
 
 
 def agreement(outputs: NDArray[Any], reference: NDArray[Any]) -> float:

@@ -59,19 +59,17 @@ class StageFolder:
         """
         if not self.manifest_path.exists():
             return False
-        manifest = read_json(self.manifest_path)
-        if not isinstance(manifest, dict) or manifest.get("key") != key:
-            return False
-        if manifest.get("incomplete"):
+        manifest = self.manifest()
+        if manifest["key"] != key or manifest.get("incomplete"):
             return False
         self.verify()
         return True
 
-    def verify(self) -> dict[str, Any]:
-        """Return the manifest after holding every output to its SHA-256.
+    def manifest(self) -> dict[str, Any]:
+        """Read the manifest.
 
         Raises:
-            HardspikeError: the stage is not done, or a file is missing or changed.
+            HardspikeError: the stage is not done, or the file is no manifest.
         """
         if not self.manifest_path.exists():
             raise HardspikeError(
@@ -79,23 +77,37 @@ class StageFolder:
                 f"run `hardspike {self.stage} {self.run}` first"
             )
         manifest = read_json(self.manifest_path)
-        try:
-            recorded = {entry["path"]: entry["sha256"] for entry in manifest["outputs"]}
-        except (KeyError, TypeError):
+        parts = {"key": str, "config": dict, "inputs": dict, "outputs": list}
+        whole = isinstance(manifest, dict) and all(
+            isinstance(manifest.get(part), kind) for part, kind in parts.items()
+        )
+        if not whole or not all(
+            isinstance(entry, dict) and {"path", "sha256"} <= set(entry)
+            for entry in manifest["outputs"]
+        ):
             raise HardspikeError(
                 f"{self.manifest_path}: is not a stage manifest; "
                 f"`hardspike {self.stage} {self.run} --force` makes it again"
-            ) from None
-        for name, expected in recorded.items():
-            file = self.path / name
+            )
+        return dict(manifest)
+
+    def verify(self) -> dict[str, Any]:
+        """Return the manifest after holding every output to its SHA-256.
+
+        Raises:
+            HardspikeError: the stage is not done, or a file is missing or changed.
+        """
+        manifest = self.manifest()
+        for entry in manifest["outputs"]:
+            file, expected = self.path / entry["path"], entry["sha256"]
             found = sha256(file) if file.exists() else "no file"
             if found != expected:
                 raise HardspikeError(
                     f"{file}: SHA-256 is {found[:16]}, the manifest has {expected[:16]}; "
-                    f"the file was changed after the stage; "
+                    "the file was changed after the stage; "
                     f"`hardspike {self.stage} {self.run} --force` makes it again"
                 )
-        return dict(manifest)
+        return manifest
 
     def recover(self) -> None:
         """Bring back the manifest of a stage whose successor ended before it wrote anything."""

@@ -134,12 +134,11 @@ def _bring_up_to_date(
 
 def _why(stage: Stage, config: Config, inputs: Mapping[str, str], folder: StageFolder) -> str:
     """Say what has changed since a stage was finished."""
-    manifest = read_json(folder.manifest_path)
-    sections = _sections(stage, config)
-    changed = [name for name in sections if manifest.get("config", {}).get(name) != sections[name]]
+    manifest, sections = folder.manifest(), _sections(stage, config)
+    changed = [name for name in sections if manifest["config"].get(name) != sections[name]]
     if changed:
         return f"config changed ({', '.join(changed)})"
-    if manifest.get("inputs") != inputs:
+    if manifest["inputs"] != inputs:
         return "inputs changed"
     if manifest.get("incomplete"):
         return f"{', '.join(manifest['incomplete'])} did not run to the end"

@@ -102,7 +102,7 @@ def load_trained(
         if header["network"] != config_tree(config.network):
             raise HardspikeError(
                 f"{folder / MODEL}: was trained as another network than the config's; "
-                "run `hardspike train` first"
+                f"run `hardspike train {folder.parent}` first"
             )
         network = build_network(config, dataset)
         network.load_state_dict(tensors)

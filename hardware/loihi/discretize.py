@@ -29,14 +29,8 @@ from export.network import (
     LoihiLIF,
     Synapse,
 )
-from hardware.loihi.limits import (
-    ACCUMULATOR_MAX,
-    BIAS_MAX,
-    MEMBRANE_DECAY_MAX,
-    THRESHOLD_MAX,
-    WEIGHT_MIN,
-    check_limits,
-)
+from export.registers import BIAS, MEMBRANE_DECAY, THRESHOLD, WEIGHT
+from hardware.loihi.limits import ACCUMULATOR_MAX, check_limits
 
 _READOUT_HEADROOM = 4
 
@@ -94,11 +88,11 @@ def _discretize_layer(
         None if bias is None else np.rint(bias.astype(np.float64) * scale).astype(np.int32)
     )
     dv = round(DECAY_ONE * (1 - layer.neuron.decay))
-    if dv > MEMBRANE_DECAY_MAX:
+    if dv > MEMBRANE_DECAY.maximum:
         raise HardspikeError(
-            f"decay {layer.neuron.decay} needs dv {dv}, allowed up to {MEMBRANE_DECAY_MAX}"
+            f"decay {layer.neuron.decay} needs dv {dv}, allowed up to {MEMBRANE_DECAY.maximum}"
         )
-    vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD_MAX
+    vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD.maximum
     synapse = _with_integers(layer.synapse, weight.astype(np.int32), scaled_bias)
     return Layer(layer.name, synapse, LoihiLIF(dv, vth), scale)
 
@@ -123,21 +117,24 @@ def _scale(
     if not weight.any():
         raise HardspikeError("all weights are zero, nothing to represent")
     bounds = [
-        ((-WEIGHT_MIN - step) / float(weight.max()), f"weight (up to {-WEIGHT_MIN - step})"),
+        (
+            (-WEIGHT.minimum - step) / float(weight.max()),
+            f"weight (up to {-WEIGHT.minimum - step})",
+        ),
         (
             ACCUMULATOR_MAX / (_largest_sum(weight) * input_max),
             f"accumulator (up to {ACCUMULATOR_MAX})",
         ),
     ]
     if bias > 0:
-        bounds.append((BIAS_MAX / bias, f"bias mantissa (up to {BIAS_MAX})"))
+        bounds.append((BIAS.maximum / bias, f"bias mantissa (up to {BIAS.maximum})"))
     if layer.neuron.fires:
         bounds.append(
-            (THRESHOLD_MAX / layer.neuron.threshold, f"threshold (up to {THRESHOLD_MAX})")
+            (THRESHOLD.maximum / layer.neuron.threshold, f"threshold (up to {THRESHOLD.maximum})")
         )
     elif largest_readout > 0:
-        room = THRESHOLD_MAX / (_READOUT_HEADROOM * largest_readout)
-        bounds.append((room, f"membrane of the readout (up to {THRESHOLD_MAX})"))
+        room = THRESHOLD.maximum / (_READOUT_HEADROOM * largest_readout)
+        bounds.append((room, f"membrane of the readout (up to {THRESHOLD.maximum})"))
     return min(bounds)
 
 

@@ -10,33 +10,14 @@ from collections.abc import Iterator
 from export.bounds import ALIGN, STATE_END, current_peak, largest_sum
 from export.errors import HardspikeError
 from export.network import Dense, FixedPointNetwork, Layer, LoihiLIF
-from export.registers import (
-    BIAS,
-    CURRENT_DECAY,
-    MEMBRANE_DECAY,
-    THRESHOLD,
-    WEIGHT,
-    register_faults,
-)
+from export.registers import BIAS, register_faults
 from hardware.loihi.dense_loader import loader_fault
 
-WEIGHT_MIN, WEIGHT_MAX, WEIGHT_STEP, WEIGHT_BITS = WEIGHT.minimum, WEIGHT.maximum, WEIGHT.step, 8
-"""Synaptic weight, sign included, in steps of 2."""
-CURRENT_DECAY_MAX, CURRENT_DECAY_BITS = CURRENT_DECAY.maximum, CURRENT_DECAY.bits
-"""du in 1/4096 a step, unsigned."""
-MEMBRANE_DECAY_MAX, MEMBRANE_DECAY_BITS = MEMBRANE_DECAY.maximum, MEMBRANE_DECAY.bits
-"""dv in 1/4096 a step, unsigned."""
-THRESHOLD_MAX, THRESHOLD_BITS = THRESHOLD.maximum, THRESHOLD.bits
-"""vth in 64 units of the membrane, unsigned."""
-BIAS_MIN, BIAS_MAX, BIAS_BITS, BIAS_EXP = BIAS.minimum, BIAS.maximum, BIAS.bits, 6
-"""Bias mantissa, sign included; netx fixes the exponent (3 bits, 0 to 7) at 6."""
-STATE_BITS, STATE_MAX = 24, STATE_END - 1
-"""u and v, sign included, in units of the membrane."""
 ACCUMULATOR_BITS, ACCUMULATOR_MAX = 24, STATE_END - 1
 """Σ|w|·input_max, sign included. Lava's convolution wraps its sums at 24 bits; its dense model adds
 weights shifted left by up to 8 bits in 32, which the same limit keeps from overflowing."""
 CURRENT_BITS = 32
-CURRENT_MAX = (1 << 31) - 1 - STATE_END - ALIGN * -BIAS_MIN
+CURRENT_MAX = (1 << 31) - 1 - STATE_END - ALIGN * -BIAS.minimum
 """The current before its wrap, in units of the membrane: Lava adds it, in 32 bits, to a decayed
 membrane (up to 2^23) and a bias (up to 2^18)."""
 

@@ -20,7 +20,7 @@ I64 = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 
-_COUNT_MAX = 255
+COUNT_MAX = 255
 # 12 days. Times since 1970 lie far above; times this long by a million steps fit 64 bits.
 _TIME_MAX = 1 << 40
 # Bounds the index and count arrays of one product to some 100 MB.
@@ -176,4 +176,4 @@ def _bin_block(parts: Sequence[Events], settings: DataSettings, out_BTCHW: U8) -
     if settings.binning.mode == "binary":
         flat[cell_E] = 1
     else:
-        flat[:] = np.minimum(np.bincount(cell_E, minlength=flat.size), _COUNT_MAX)
+        flat[:] = np.minimum(np.bincount(cell_E, minlength=flat.size), COUNT_MAX)

@@ -99,6 +99,13 @@ def test_a_damaged_file_under_a_matching_hash_is_still_refused(copy: Path, name:
         refused(done, f"failed: {copy / 'deploy' / name}")
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", '{"outputs": [3]}', "{"])
+def test_a_hand_edited_manifest_is_one_line(copy: Path, text: str) -> None:
+    (copy / "deploy" / "manifest.json").write_text(text)
+    refused(in_process("evaluate", copy), "deploy/manifest.json")
+    refused(in_process("run", copy), "deploy/manifest.json")
+
+
 def test_a_missing_data_folder(tmp_path: Path) -> None:
     done = in_process(
         "run",
