@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench-real bench-latency bench-swap bench-lava clean
+.PHONY: demo test lint bench-real bench-latency bench-swap bench-step bench-lava study-sast clean
 
 demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
@@ -28,6 +28,14 @@ bench-latency: demo
 # What the hard threshold costs on real recordings, plain against SAST, over five folds.
 bench-swap: $(READY)
 	$(BIN)/python -m benchmarks.hard_swap
+
+# SAST's training step against the plain one.
+bench-step: $(READY)
+	$(BIN)/python -m benchmarks.training_step --out docs/studies/sast/step/pairs.json
+
+# Runs what docs/studies/sast has no record of, then writes docs/studies/sast.md.
+study-sast: $(READY)
+	$(BIN)/python -m benchmarks.sast_study
 
 bench-lava: demo
 	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net --count 60

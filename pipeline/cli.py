@@ -1,29 +1,23 @@
 """The command line: parse, dispatch, print. Bad input is one line and exit status 2."""
 
 import argparse
-import json
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal, NoReturn
+from typing import NoReturn
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
-from export.errors import EXIT_STATUS, HardspikeError
+from export.errors import HardspikeError
 from export.files import read_json
-from pipeline import __version__
+from pipeline import __version__, compare_command, sweep_command
 from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
+from pipeline.exits import guarded
+from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
 from pipeline.run_dir import CONFIG_FILE
-from pipeline.stages import STAGE_NAMES, load_run, run_stages
+from pipeline.stages import STAGE_NAMES, load_run, require_targets, run_stages
+from pipeline.theory import command as theory_command
 
-_INTERRUPTED = 130
 _RESULTS = {
     "train": "cost.json",
     "convert": "ladder.json",
@@ -43,10 +37,22 @@ _COMMANDS = {
         "hardspike evaluate runs/quickstart --force",
     ),
     "report": ("gather figures, page and pictures", "hardspike report runs/quickstart --json"),
+    "theory": (
+        "hold the theory's bounds and assumptions against a trained run",
+        "hardspike theory runs/quickstart --samples 64",
+    ),
     "targets": ("list targets and whether they can run here", "hardspike targets"),
     "data": (
         "show an experiment's recordings: counts, classes, events, contact sheet",
         "hardspike data configs/quickstart.yaml --out sheet.png",
+    ),
+    "sweep": (
+        "run every combination of some values, each in a run folder of its own",
+        "hardspike sweep configs/quickstart.yaml --set train.rho=0,0.05,0.1 --set seed=0,1,2",
+    ),
+    "compare": (
+        "show runs side by side: a table, and accuracy against training cost",
+        "hardspike compare runs/quickstart-sweep --over seed",
     ),
 }
 
@@ -71,8 +77,17 @@ def _parser() -> argparse.ArgumentParser:
             description=f"{summary[0].upper()}{summary[1:]}.",
             epilog=f"Example: {example}",
         )
-        if name != "targets":
-            _add_experiment(command, name)
+        match name:
+            case "targets":
+                pass
+            case "sweep":
+                sweep_command.add_arguments(command)
+            case "compare":
+                compare_command.add_arguments(command)
+            case "theory":
+                theory_command.add_arguments(command)
+            case _:
+                _add_experiment(command, name)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--quiet", action="store_true", help="print nothing but the result")
     return parser
@@ -99,39 +114,7 @@ def _add_experiment(command: argparse.ArgumentParser, name: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    try:
-        _end_in_order()
-        options = _parser().parse_args(arguments)
-        _dispatch(options)
-    except HardspikeError as error:
-        for line in str(error).splitlines():
-            print(f"hardspike: {line}", file=sys.stderr)
-        return EXIT_STATUS
-    except BrokenPipeError:
-        sys.stdout = None  # the reader went away; nothing is left to flush
-        return EXIT_STATUS
-    except OSError as error:
-        name = error.filename or "a file"
-        print(f"hardspike: {name}: {error.strerror or error}", file=sys.stderr)
-        return EXIT_STATUS
-    except MemoryError as error:
-        print(f"hardspike: out of memory ({error}); fewer steps or recordings", file=sys.stderr)
-        return EXIT_STATUS
-    except KeyboardInterrupt:
-        print("hardspike: interrupted; run it again to go on", file=sys.stderr)
-        return _INTERRUPTED
-    return 0
-
-
-def _end_in_order() -> None:
-    """Let a request to end (SIGTERM, a closed terminal) unwind, so that no process stays behind."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _ended)
-
-
-def _ended(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+    return guarded(lambda: _dispatch(_parser().parse_args(arguments)))
 
 
 def _dispatch(options: argparse.Namespace) -> None:
@@ -140,6 +123,12 @@ def _dispatch(options: argparse.Namespace) -> None:
             _targets(options)
         case "data":
             _data(options)
+        case "sweep":
+            sweep_command.carry_out(options)
+        case "compare":
+            compare_command.carry_out(options)
+        case "theory":
+            theory_command.carry_out(options)
         case "run":
             _work(options, STAGE_NAMES)
         case stage:
@@ -174,22 +163,21 @@ def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
     run_stages(config, run, stages, reporter, options.force)
     last = stages[-1]
-    from pipeline.report import ladder_rows, missing_targets, read_report, target_rows
+    from pipeline.report import corruption_rows, ladder_rows, read_report, target_rows
 
     if last == "report":
         report = read_report(run)
         if options.json:
-            _print_json(report)
+            print_json(report)
         else:
-            _print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
-            _print_table(f"{config.name}: targets", target_rows(report))
+            print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
+            print_table(f"{config.name}: targets", target_rows(report))
+            if report["corruptions"]:
+                print_table(f"{config.name}: corrupted recordings", corruption_rows(report))
     elif options.json:
-        _print_json(read_json(run / last / _RESULTS[last]))
+        print_json(read_json(run / last / _RESULTS[last]))
     if "evaluate" in stages:
-        missing = missing_targets(read_json(run / "evaluate" / "evaluation.json"))
-        if missing:
-            again = f"`hardspike run {run}` tries again"
-            raise HardspikeError(*(f"{name} {reason}; {again}" for name, reason in missing))
+        require_targets(run)
 
 
 def _targets(options: argparse.Namespace) -> None:
@@ -197,7 +185,7 @@ def _targets(options: argparse.Namespace) -> None:
 
     found = {name: make(TargetOptions()).availability() for name, make in TARGETS.items()}
     if options.json:
-        _print_json(
+        print_json(
             [
                 {"name": name, "version": here.version, "runs": not here.reason, "why": here.reason}
                 for name, here in found.items()
@@ -206,7 +194,7 @@ def _targets(options: argparse.Namespace) -> None:
         return
     rows = [("target", "version", "can run here")]
     rows += [(name, here.version, here.reason or "yes") for name, here in found.items()]
-    _print_table("targets", rows)
+    print_table("targets", rows)
 
 
 def _data(options: argparse.Namespace) -> None:
@@ -216,33 +204,10 @@ def _data(options: argparse.Namespace) -> None:
     sheet = options.out or run.parent / f"{config.name}-data.png"
     described = inspect_data(config, sheet, Reporter(options.quiet or options.json))
     if options.json:
-        _print_json(as_json(described, sheet))
+        print_json(as_json(described, sheet))
         return
-    _print_table(f"{config.name}: recordings", rows(described))
+    print_table(f"{config.name}: recordings", rows(described))
     print(f"contact sheet: {sheet}")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
-    header, *body = rows
-    table = Table(
-        title=title,
-        title_justify="left",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for index, name in enumerate(header):
-        last_text = len(header) <= 3 and index == len(header) - 1
-        align: Literal["left", "right"] = "right" if index and not last_text else "left"
-        table.add_column(name, justify=align, no_wrap=not last_text)
-    for row in body:
-        table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from export.network import Readout
+from hardware.loihi.scale_search import Rounding, ScaleBy
+from pipeline.data.corruptions import Corruption, label
 from pipeline.data.settings import DataSettings
 from pipeline.neuron import Forward
 from pipeline.schema import Model
@@ -93,6 +95,37 @@ class RhoWarmup(Model):
     ramp_epochs: Annotated[int, Field(ge=0)] = 5
 
 
+class Perturbation(Model):
+    """The direction and the measure of ε.
+
+    `gradient` is SAM's ascent step (Foret et al. 2021); `random` draws ε uniformly from the sphere
+    of the same size, a control that needs one gradient and not two. `layer` gives every parameter
+    tensor its own share of ρ, in proportion to its norm (as LookSAM, Liu et al. 2022); `adaptive`
+    measures every weight in units of |w| + `eta` (ASAM, Kwon et al. 2021).
+    """
+
+    direction: Literal["gradient", "random"] = "gradient"
+    scope: Literal["global", "layer"] = "global"
+    adaptive: bool = False
+    eta: Annotated[float, Field(ge=0)] = 0.01
+
+
+class Finetune(Model):
+    """More epochs after the last, from the best weights so far, closer to what is deployed.
+
+    `forward: hard` trains through hard spikes; `weight_bits` rounds the weights in the forward pass
+    and lets their gradient through (a straight-through estimator), `weight_noise` adds Gaussian
+    noise of so many times each layer's root mean square weight.
+    """
+
+    epochs: Positive = 10
+    forward: Forward = "hard"
+    learning_rate: Rate | None = None
+    rho: Annotated[float, Field(ge=0)] = 0.0
+    weight_bits: Annotated[int, Field(ge=2, le=8)] | None = None
+    weight_noise: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
 class SlopeSchedule(Model):
     """β: constant at `start`, or geometric from `start` to `end`, an epoch at a time."""
 
@@ -105,7 +138,11 @@ class SAST(Model):
 
     `rho` = 0 is the plain surrogate-forward network; `forward: hard` with it is the conventional
     hard-forward network. `select_by` names the validation accuracy that picks the checkpoint.
-    `shift_pixels` moves every training recording at random by up to so many pixels.
+    `second_batch: independent` takes the second gradient on the next minibatch of another shuffle,
+    as the convergence theorem asks. `rho_decay` lets ρ fall to 0 by the last epoch after its
+    warm-up. `shift_pixels` moves every training recording at random by up to so many pixels.
+    `prune` is the share of every layer's weights, the smallest, that is at zero in the end; it is
+    reached between a quarter and three quarters of the epochs (Zhu and Gupta 2017).
     """
 
     method: Literal["sast"]
@@ -113,6 +150,9 @@ class SAST(Model):
     batch_size: Positive = 50
     rho: Annotated[float, Field(ge=0)] = 0.1
     rho_warmup: RhoWarmup = RhoWarmup()
+    rho_decay: Literal["none", "linear", "cosine"] = "none"
+    perturbation: Perturbation = Perturbation()
+    second_batch: Literal["same", "independent"] = "same"
     slope: SlopeSchedule = SlopeSchedule()
     forward: Forward = "smooth"
     optimizer: Annotated[Adam | SGD, Field(discriminator="kind")] = Adam(kind="adam")
@@ -120,6 +160,8 @@ class SAST(Model):
     clip_norm: Rate | None = None
     shift_pixels: Annotated[int, Field(ge=0, le=16)] = 0
     select_by: Literal["smooth", "hard"] = "hard"
+    prune: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    finetune: Finetune | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -135,9 +177,18 @@ class SAST(Model):
 
 
 class ConvertSettings(Model):
-    """Fixed point: weights of `weight_bits` bits, sign included."""
+    """Fixed point: weights of `weight_bits` bits, sign included.
+
+    `scale_by` chooses each layer's scale by its largest weight or by the least error of its
+    membrane on calibration recordings; `rounding` takes every weight to the nearest level, or to
+    those that together keep the membrane. `calibration: thresholds` tunes the threshold of every
+    layer on the validation recordings first.
+    """
 
     weight_bits: Annotated[int, Field(ge=2, le=8)] = 8
+    scale_by: ScaleBy = "membrane"
+    rounding: Rounding = "membrane"
+    calibration: Literal["none", "thresholds"] = "none"
 
 
 class LoihiSettings(Model):
@@ -148,11 +199,26 @@ class LoihiSettings(Model):
 
 
 class EvaluateSettings(Model):
-    """Targets to run. `threads` is for ONNX Runtime; none means all cores."""
+    """Targets to run. `threads` is for ONNX Runtime; none means all cores.
+
+    Each of `corruptions` is a run of its own over the corrupted test recordings. They are drawn
+    from `corruption_seed`, not from the experiment's: networks of other seeds get the same ones.
+    """
 
     targets: tuple[TargetName, ...] = ("reference", "onnxruntime", "onnxruntime-step", "loihi")
     threads: Positive | None = None
     loihi: LoihiSettings = LoihiSettings()
+    corruptions: tuple[Annotated[Corruption, Field(discriminator="kind")], ...] = ()
+    corruption_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @field_validator("corruptions")
+    @classmethod
+    def _each_once(cls, corruptions: tuple[Corruption, ...]) -> tuple[Corruption, ...]:
+        names = [label(corruption) for corruption in corruptions]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"found {', '.join(twice)} more than once; each is allowed once")
+        return corruptions
 
 
 class Config(Model):

@@ -1,5 +1,6 @@
 """Reading experiment files: YAML in, a checked `Config` out, every fault in one line of words."""
 
+import copy
 import json
 import os
 import types
@@ -16,6 +17,8 @@ from ruamel.yaml.error import YAMLError
 from export.errors import HardspikeError
 from pipeline.config import Config
 
+_TAGS = ("kind", "type", "method")
+
 
 def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
     """Read an experiment file and apply `overrides`, each `dotted.path=value`.
@@ -24,10 +27,19 @@ def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
         HardspikeError: the file cannot be read or has faults; one line a fault with the file, the
             dotted path, what was found and what is allowed.
     """
-    tree = _read_yaml(path)
+    return overridden(read_tree(path), overrides, str(path))
+
+
+def overridden(tree: dict[str, Any], overrides: typing.Sequence[str], source: str) -> Config:
+    """Apply `overrides` to a copy of a tree from `read_tree` and check it.
+
+    Raises:
+        HardspikeError: all faults, one line each.
+    """
+    tree = copy.deepcopy(tree)
     for override in overrides:
         _apply(tree, override)
-    return parse_config(tree, str(path), overrides)
+    return parse_config(tree, source, overrides)
 
 
 def parse_config(tree: Any, source: str, overrides: typing.Sequence[str] = ()) -> Config:
@@ -59,6 +71,45 @@ def _origin(path: str, source: str, overrides: typing.Sequence[str]) -> str:
     return source
 
 
+def read_tree(path: Path) -> dict[str, Any]:
+    """Read an experiment file without a check of its keys.
+
+    `extends: FILE`, relative to the file's own folder, puts another's keys below its own.
+
+    Raises:
+        HardspikeError: a file cannot be read, is not a YAML mapping, or extends itself.
+    """
+    tree = _read_yaml(path)
+    files = [path]
+    while "extends" in tree:
+        base = tree.pop("extends")
+        if not isinstance(base, str):
+            raise HardspikeError(f"{files[-1]}: extends: found {_short(base)}, allowed a file name")
+        files.append(files[-1].parent / base)
+        if files[-1].resolve() in (file.resolve() for file in files[:-1]):
+            raise HardspikeError(f"{files[-2]}: extends: {base} leads back to a file before it")
+        tree = extended(_read_yaml(files[-1]), tree)
+    return tree
+
+
+def extended(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with the keys of `own` put over it, mapping by mapping.
+
+    A mapping of another `kind`, `type` or `method` takes the place of the whole one below it.
+    """
+    merged = dict(base)
+    for key, own_value in own.items():
+        value, below = own_value, merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and _same_kind(below, value):
+            value = extended(below, value)
+        merged[key] = value
+    return merged
+
+
+def _same_kind(below: dict[str, Any], own: dict[str, Any]) -> bool:
+    return all(own.get(tag, below.get(tag)) == below.get(tag) for tag in _TAGS)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -76,17 +127,36 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _apply(tree: dict[str, Any], override: str) -> None:
-    """Set one `dotted.path=value`; the value is read as YAML."""
+def split_override(override: str) -> tuple[str, str]:
+    """Return the path and the text of one `dotted.path=value`.
+
+    Raises:
+        HardspikeError: it has no path, or no equals sign.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise HardspikeError(f"--set {override}: found no 'path=value', allowed e.g. train.rho=0.1")
+    return key.strip(), text
+
+
+def override_value(override: str) -> Any:
+    """Return the value of one `dotted.path=value`, read as YAML.
+
+    Raises:
+        HardspikeError: it is not an override, or its value is not YAML.
+    """
     try:
-        value = YAML(typ="safe", pure=True).load(StringIO(text))
+        return YAML(typ="safe", pure=True).load(StringIO(split_override(override)[1]))
     except (YAMLError, ValueError, RecursionError):
         raise HardspikeError(f"--set {override}: the value is not YAML") from None
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Set one `dotted.path=value`."""
+    value = override_value(override)
     node: Any = tree
-    *parents, last = key.strip().split(".")
+    key = split_override(override)[0]
+    *parents, last = key.split(".")
     for part in parents:
         node = _step(node, part, override)
     if isinstance(node, list):

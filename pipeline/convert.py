@@ -3,7 +3,9 @@
 Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width.
 """
 
+import functools
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,25 @@ from numpy.typing import NDArray
 from export.contract_file import write_network
 from export.files import write_json
 from export.network import FixedPointNetwork, HardSpikeNetwork, decide
-from hardware.loihi.discretize import discretize
+from hardware.loihi.discretize import discretize, scale_facts
+from hardware.membrane_error import InputStatistics, input_statistics
 from hardware.reference import Trace, chunk_size, run_fixed, run_float
+from pipeline.calibrate import calibrate_thresholds
 from pipeline.config import Config
 from pipeline.data.events import COUNT_MAX, Dataset
 from pipeline.data.settings import step_ms
 from pipeline.data.sources import load_dataset
-from pipeline.data.splits import split_validation
+from pipeline.data.splits import limited, split_validation
 from pipeline.metrics import first_parting, score
 from pipeline.model import predict
 from pipeline.progress import Reporter
 from pipeline.train import load_trained
 
 FLOAT, FIXED, LADDER = "network.float.safetensors", "network.fixed.safetensors", "ladder.json"
+HARD, CALIBRATED, FIXED_POINT = "hard_float", "calibrated_float", "fixed_point"
 _PARTING_RECORDINGS = 100
+_STATISTICS_RECORDINGS = 200
+_CALIBRATION_RECORDINGS = 500
 
 
 def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporter) -> list[str]:
@@ -40,31 +47,111 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     network, activation = load_trained(config, test, trained)
     input_max = 1 if config.data.binning.mode == "binary" else COUNT_MAX
     hard = network.contract(config.data.binning.steps, step_ms(config.data) / 1000, input_max)
-    fixed = discretize(hard, config.convert.weight_bits, _largest_readout(hard, config))
-    write_network(hard, folder / FLOAT)
-    write_network(fixed, folder / FIXED)
     rungs = {}
     if activation.forward == "smooth":
         rungs["smooth"] = predict(network, test.spikes_BTCHW, activation)
-    rungs["hard_float"] = _decisions(hard, run_float, test, reporter)
-    rungs["fixed_point"] = _decisions(fixed, run_fixed, test, reporter)
+    rungs[HARD] = _decisions(hard, run_float, test, reporter)
+    fitting = _Fitting(config)
+    deployed, calibration = fitting.calibrated(hard)
+    if calibration is not None:
+        rungs[CALIBRATED] = _decisions(deployed, run_float, test, reporter)
+    fixed, scales = _fixed_point(deployed, config, fitting)
+    write_network(deployed, folder / FLOAT)
+    write_network(fixed, folder / FIXED)
+    rungs[FIXED_POINT] = _decisions(fixed, run_fixed, test, reporter)
     ladder = [{"step": step} | score(classes, test.labels_B) for step, classes in rungs.items()]
-    facts = {"ladder": ladder, "parting": _parting(hard, fixed, test), "classes": test.classes}
+    facts = {
+        "ladder": ladder,
+        "parting": _parting(deployed, fixed, test, HARD if calibration is None else CALIBRATED),
+        "scales": scales,
+        "calibration": calibration,
+        "classes": test.classes,
+    }
     write_json(folder / LADDER, facts)
     for rung in ladder:
-        reporter.line(f"convert   {rung['step']:<12} {100 * rung['accuracy']:.1f}%  n={rung['n']}")
+        reporter.line(f"convert   {rung['step']:<16} {100 * rung['accuracy']:.1f}%  n={rung['n']}")
     return [FLOAT, FIXED, LADDER]
 
 
-def _largest_readout(network: HardSpikeNetwork, config: Config) -> float:
-    """Return the largest |membrane| of a `membrane` readout over the validation recordings."""
-    if network.readout != "membrane":
-        return 0.0
-    data = load_dataset(config.data, "train")
-    fit, held = split_validation(data.labels_B, config.data.validation_fraction, config.seed)
-    chosen = held if len(held) else fit
-    traces = _traces(network, run_float, data.spikes_BTCHW[chosen])
-    return max(float(np.abs(trace.membranes_BTN).max()) for trace in traces)
+class _Fitting:
+    """What conversion takes from recordings that are not the test's, read on first use.
+
+    `held_out` are the validation recordings, or the training ones where there are none.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @functools.cached_property
+    def _split(self) -> tuple[Dataset, NDArray[np.int64], NDArray[np.int64]]:
+        data, fraction = (
+            load_dataset(self.config.data, "train"),
+            self.config.data.validation_fraction,
+        )
+        fit, held = split_validation(data.labels_B, fraction, self.config.seed)
+        return data, fit, held
+
+    def held_out(self, most: int | None = None) -> Dataset:
+        """Return at most so many of the held-out recordings, in their classes' proportions."""
+        data, fit, held = self._split
+        chosen = data.take(held if len(held) else fit)
+        return chosen.take(limited(chosen.labels_B, most, self.config.seed))
+
+    def largest_readout(self, network: HardSpikeNetwork) -> float:
+        """Return the largest |membrane| of a `membrane` readout over the held-out recordings."""
+        if network.readout != "membrane":
+            return 0.0
+        traces = _traces(network, run_float, self.held_out().spikes_BTCHW)
+        return max(float(np.abs(trace.membranes_BTN).max()) for trace in traces)
+
+    def statistics(self, network: HardSpikeNetwork) -> tuple[InputStatistics, ...]:
+        """Return the input statistics of every layer.
+
+        No label is looked at, so training recordings make up for few held-out ones.
+        """
+        data, fit, held = self._split
+        chosen = self.held_out(_STATISTICS_RECORDINGS)
+        if len(held):
+            missing = _STATISTICS_RECORDINGS - len(chosen)
+            more = fit[limited(data.labels_B[fit], missing, self.config.seed)]
+            spikes = np.concatenate([chosen.spikes_BTCHW, data.spikes_BTCHW[more]])
+            return input_statistics(network, spikes)
+        return input_statistics(network, chosen.spikes_BTCHW)
+
+    def calibrated(
+        self, network: HardSpikeNetwork
+    ) -> tuple[HardSpikeNetwork, dict[str, Any] | None]:
+        """Return the network with its thresholds as configured, and the facts of their tuning."""
+        if self.config.convert.calibration == "none":
+            return network, None
+        held = self.held_out(_CALIBRATION_RECORDINGS)
+        found = calibrate_thresholds(network, held.spikes_BTCHW, held.labels_B)
+        return found.network, {
+            "factors": found.factors,
+            "before": asdict(found.before),
+            "after": asdict(found.after),
+            "n": len(held),
+            "recordings": "validation" if len(self._split[2]) else "training",
+        }
+
+
+def _fixed_point(
+    network: HardSpikeNetwork, config: Config, fitting: _Fitting
+) -> tuple[FixedPointNetwork, list[dict[str, Any]]]:
+    """Return the network in Loihi's integers, and what its scales do, layer by layer."""
+    wanted, statistics = config.convert, None
+    largest_readout = fitting.largest_readout(network)
+    if "membrane" in (wanted.scale_by, wanted.rounding):
+        statistics = fitting.statistics(network)
+    fixed = discretize(
+        network,
+        wanted.weight_bits,
+        largest_readout,
+        statistics,
+        wanted.scale_by,
+        wanted.rounding,
+    )
+    return fixed, scale_facts(network, fixed, wanted.weight_bits, largest_readout, statistics)
 
 
 def _traces(network: Any, run: Callable[..., Trace], spikes_BTCHW: NDArray[np.uint8]) -> Any:
@@ -86,8 +173,10 @@ def _decisions(
     return np.concatenate(classes)
 
 
-def _parting(hard: HardSpikeNetwork, fixed: FixedPointNetwork, data: Dataset) -> Any:
+def _parting(
+    network: HardSpikeNetwork, fixed: FixedPointNetwork, data: Dataset, name: str
+) -> dict[str, Any]:
     """Return where float and fixed-point spikes part first, over the first recordings."""
     spikes = data.spikes_BTCHW[: min(_PARTING_RECORDINGS, chunk_size(fixed))]
-    where = first_parting(run_float(hard, spikes).spikes_BTN, run_fixed(fixed, spikes).spikes_BTN)
-    return {"between": ["hard_float", "fixed_point"], "n": len(spikes), "first": where}
+    one, other = run_float(network, spikes).spikes_BTN, run_fixed(fixed, spikes).spikes_BTN
+    return {"between": [name, FIXED_POINT], "n": len(spikes), "first": first_parting(one, other)}

@@ -4,7 +4,7 @@ Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neur
 
 Only what deploy wrote is read. A target that cannot run here is marked "not run" with its reason,
 one that breaks is marked "failed" with its one line, one whose outputs are not the reference's to
-the bit is marked "differs"; the others go on.
+the bit is marked "differs"; the others go on. Corrupted recordings run on one target alone.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,14 @@ from safetensors.numpy import save
 
 from export.errors import HardspikeError
 from export.files import write_bytes, write_json
-from export.network import FixedPointNetwork, decide
+from export.network import FixedPointNetwork, Readout, decide
 from export.netx_file import read_netx
 from export.nir_graph import read_nir_back
 from hardware.target import Target, TargetRun, TargetUnavailableError
 from hardware.targets import TARGETS, TargetOptions
 from pipeline.config import Config
+from pipeline.data.corrupted import load_corrupted
+from pipeline.data.corruptions import label
 from pipeline.data.events import Dataset
 from pipeline.data.sources import load_dataset
 from pipeline.data.splits import limited
@@ -31,7 +33,7 @@ from pipeline.metrics import agreement, first_parting, score
 from pipeline.progress import Reporter
 
 RESULTS, OUTPUTS, RASTER = "evaluation.json", "outputs.safetensors", "raster.safetensors"
-ORACLE = "reference"
+ORACLE, FAST = "reference", "onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,10 @@ def evaluate_stage(config: Config, deployed: Path, folder: Path, reporter: Repor
         reporter.line(f"evaluate  {_in_words(name, measured.entry)}")
     _write_tensors(folder / OUTPUTS, outputs)
     raster = _write_raster(folder / RASTER, entries, options, deployed, test, reporter)
+    corruptions = _corruptions(config, entries, options, deployed, network.readout, reporter)
     result = {
         "targets": entries,
+        "corruptions": corruptions,
         "synops_per_sample": oracle.details["synops"] / len(test),
         "readout": network.readout,
         "wrapped_currents": oracle.details["wrapped_currents"],
@@ -143,6 +147,33 @@ def _measure(
         where = f"first in recording {index_B[recording]} at step {step}"
         entry |= {"status": "differs", "reason": f"outputs are not the reference's, {where}"}
     return _Measured(entry, run)
+
+
+def _corruptions(
+    config: Config,
+    entries: Mapping[str, Mapping[str, Any]],
+    options: TargetOptions,
+    deployed: Path,
+    readout: Readout,
+    reporter: Reporter,
+) -> list[dict[str, Any]]:
+    """Run the test recordings under every corruption; return kind, severity and score of each.
+
+    They run on onnxruntime where it has just given the reference's integers, for it is faster.
+    """
+    name = FAST if entries.get(FAST, {}).get("status") == "ok" else ORACLE
+    target, seed, found = TARGETS[name](options), config.evaluate.corruption_seed, []
+    for corruption in config.evaluate.corruptions:
+        title = label(corruption)
+        with reporter.bar(title, "recordings") as progress:
+            test = load_corrupted(config.data, "test", corruption, seed, progress)
+        with reporter.bar(f"{title} on {name}", target.unit) as progress:
+            run = target.run(deployed, test.spikes_BTCHW, progress=progress)
+        entry = {"name": title, **corruption.model_dump(), "target": name}
+        found.append(entry | score(decide(run.outputs_BTN, readout), test.labels_B))
+        accuracy, n = found[-1]["accuracy"], found[-1]["n"]
+        reporter.line(f"evaluate  {title:<17} {100 * accuracy:.1f}%  n={n}  on {name}")
+    return found
 
 
 def _in_words(name: str, entry: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from export.errors import HardspikeError
 from export.network import LIF, Conv, Dense, HardSpikeNetwork, Layer, Readout
 from pipeline.config import ConvSettings, DenseSettings, NetworkSettings
 from pipeline.neuron import Activation, integrate, lif
+from pipeline.weight_grid import Grid, best_grid, rounded
 
 
 class SpikingLayer(nn.Module):
@@ -40,6 +41,9 @@ class SpikingLayer(nn.Module):
             shape = (settings.units, fan_in)
         self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.zeros(shape[0])) if settings.bias else None
+        self.grid: Grid | None = None
+        self.noise: Tensor | None = None
+        self.mask: Tensor | None = None
 
     def reset_parameters(self, gain: float, generator: torch.Generator) -> None:
         """Draw weights uniformly from ±gain/√fan-in; biases start at zero."""
@@ -47,14 +51,21 @@ class SpikingLayer(nn.Module):
         with torch.no_grad():
             self.weight.uniform_(-bound, bound, generator=generator)
 
+    def weight_in_use(self) -> Tensor:
+        """Return the weight as the forward pass has it: on its grid, with its noise, pruned."""
+        weight = self.weight if self.grid is None else rounded(self.weight, self.grid)
+        weight = weight if self.noise is None else weight + self.noise
+        return weight if self.mask is None else weight * self.mask
+
     def drive(self, x: Tensor) -> Tensor:
         """Return W x + b of T·B inputs at once."""
+        weight = self.weight_in_use()
         if isinstance(self.settings, ConvSettings):
-            weight = self.weight.contiguous(memory_format=torch.channels_last)
+            weight = weight.contiguous(memory_format=torch.channels_last)
             return functional.conv2d(
                 x, weight, self.bias, self.settings.stride, self.settings.padding
             )
-        return functional.linear(x.flatten(1), self.weight, self.bias)
+        return functional.linear(x.flatten(1), weight, self.bias)
 
     def contract(self, name: str, fires: bool) -> Layer[LIF]:
         """Return this layer as the contract has it."""
@@ -106,6 +117,42 @@ class SpikingNetwork(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for layer in self._layers():
             layer.reset_parameters(self.settings.weight_gain, generator)
+
+    def prune(self, share: float) -> None:
+        """Keep `share` of every layer's weights, the smallest, at zero from now on.
+
+        Done again it chooses the same ones, so a training that goes on needs no record of them.
+        """
+        for layer in self._layers():
+            size = layer.weight.detach().abs().flatten()
+            mask = torch.ones_like(size)
+            mask[size.argsort(stable=True)[: round(share * len(size))]] = 0
+            layer.mask = mask.view_as(layer.weight) if share else None
+            with torch.no_grad():
+                layer.weight.mul_(mask.view_as(layer.weight))
+
+    def use_grid(self, bits: int | None) -> None:
+        """Round the weights of the forward pass to `bits` bits from now on; None ends that."""
+        for layer in self._layers():
+            layer.grid = None
+            if bits is not None:
+                layer.grid = best_grid(layer.weight, bits)
+
+    def use_noise(self, share: float, generator: torch.Generator) -> None:
+        """Draw anew the noise on the weights, of `share` times each layer's root mean square."""
+        for layer in self._layers():
+            layer.noise = None
+            if share:
+                size = share * layer.weight.detach().square().mean().sqrt()
+                normal = torch.randn(layer.weight.shape, generator=generator)
+                layer.noise = size * normal.to(layer.weight)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of all parameters, the weights as the forward pass has them."""
+        tensors = {key: value.detach().clone() for key, value in self.state_dict().items()}
+        for index, layer in enumerate(self._layers()):
+            tensors[f"layers.{index}.weight"] = layer.weight_in_use().detach().clone()
+        return tensors
 
     def forward(self, spikes_TBCHW: Tensor, activation: Activation) -> Tensor:
         """Return the evidence for each class, `(B, classes)`.

@@ -42,7 +42,7 @@ def ladder_picture(ladder: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy on the test recordings, % (line: 95% Wilson interval)")
     _plain(axes)
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def confusion_picture(counts: NDArray[np.int64], classes: Sequence[str], path: Path) -> None:
@@ -61,7 +61,7 @@ def confusion_picture(counts: NDArray[np.int64], classes: Sequence[str], path: P
     axes.set_yticks(range(len(classes)), labels)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def raster_picture(
@@ -99,7 +99,7 @@ def raster_picture(
     for column, target in enumerate(targets):
         axes[-1][column].set_xlabel(f"ms on {target}")
     figure.suptitle(_plain_text(title), fontsize=10, color=_INK)
-    _save(figure, path)
+    save_picture(figure, path)
 
 
 def _short(name: str) -> str:
@@ -144,7 +144,8 @@ def _plain(axes: Any) -> None:
     axes.tick_params(colors=_INK, labelsize=8.5)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG in one step."""
     FigureCanvasAgg(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})

@@ -16,6 +16,7 @@ from export.files import read_json, write_bytes, write_json
 from export.network import Readout, decide
 from pipeline.config import Config
 from pipeline.config_file import config_tree
+from pipeline.conversion_page import SCALE_NOTE, calibration_lines, scale_rows
 from pipeline.convert import LADDER
 from pipeline.data.settings import step_ms
 from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
@@ -76,7 +77,10 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         | {key: value for key, value in cost.items() if key not in _COST_KEYS},
         "ladder": converted["ladder"] + rungs,
         "parting": converted["parting"],
+        "scales": converted.get("scales", []),
+        "calibration": converted.get("calibration"),
         "targets": targets,
+        "corruptions": evaluated["corruptions"],
         "synops_per_sample": evaluated["synops_per_sample"],
         "readout": evaluated["readout"],
         "wrapped_currents": evaluated["wrapped_currents"],
@@ -141,6 +145,20 @@ def target_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
     return rows
 
 
+def corruption_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
+    """Return the table of corruptions, header first; the header alone where none was asked for."""
+    return [("corruption", "accuracy", "95% interval", "n", "on")] + [
+        (
+            entry["name"],
+            f"{100 * entry['accuracy']:.1f}%",
+            f"{100 * entry['ci95'][0]:.1f}–{100 * entry['ci95'][1]:.1f}%",
+            str(entry["n"]),
+            entry["target"],
+        )
+        for entry in report["corruptions"]
+    ]
+
+
 def missing_targets(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return name and reason of every target that did not run or failed."""
     entries = report["targets"].items()
@@ -174,8 +192,10 @@ def markdown(report: Mapping[str, Any]) -> str:
             *_table(ladder_rows(report)),
             "",
             f"Float and fixed-point spikes part {where}.",
+            *calibration_lines(report["calibration"]),
             "",
             "![ladder](ladder.png)",
+            *_scale_section(report["scales"]),
             "",
             "## Targets",
             *_table(target_rows(report)),
@@ -192,6 +212,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "![confusion](confusion.png)",
             "",
             "![raster](raster.png)",
+            *_corruption_section(report),
             "",
             "## Training",
             *_table(_cost_rows(report)),
@@ -203,6 +224,25 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _corruption_section(report: Mapping[str, Any]) -> list[str]:
+    if not report["corruptions"]:
+        return []
+    seed = report["config"]["evaluate"]["corruption_seed"]
+    return [
+        "",
+        "## Corrupted recordings",
+        *_table(corruption_rows(report)),
+        "",
+        "Every test recording was corrupted before binning and run through the deployed files; "
+        f"corruption seed {seed}. Noise is in events a second for each pixel and polarity.",
+    ]
+
+
+def _scale_section(scales: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the table of scales; nothing where the conversion recorded none."""
+    return ["", "## Integer weights", *_table(scale_rows(scales)), "", SCALE_NOTE] if scales else []
 
 
 def _cost_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:

@@ -13,14 +13,14 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from export.errors import HardspikeError
-from export.files import read_json, sha256, write_json
+from export.files import read_json, sha256, write_bytes, write_json
 from pipeline import __version__
 
 SCHEMA = "hardspike.stage/1"
@@ -148,6 +148,45 @@ class StageFolder:
             raise
         (self.path / _ASIDE).unlink(missing_ok=True)
 
+    def copied(self, key: str, runs: Iterable[Path]) -> Path | None:
+        """Copy the stage from the first of other `runs` that finished it under `key`.
+
+        Returns that run, or None where there is none. The manifest is copied to the byte, last.
+
+        Raises:
+            HardspikeError: a copy cannot be written.
+        """
+        for run in runs:
+            source = StageFolder(run, self.stage)
+            try:
+                files = source._finished_files(key) if run != self.run else None
+            except (HardspikeError, OSError):
+                files = None  # damaged, or made again just now: then the work is done here
+            if files is not None:
+                for name, data in files.items():
+                    write_bytes(self.path / name, data)
+                return run
+        return None
+
+    def _finished_files(self, key: str) -> dict[str, bytes] | None:
+        """Return name → bytes of a stage finished under `key`, the manifest last; None if not.
+
+        What is returned fits together even where another process is at work on the stage.
+        """
+        if not self.is_done(key):
+            return None
+        written = self.manifest_path.read_bytes()
+        manifest = json.loads(written)
+        files = {
+            entry["path"]: (self.path / entry["path"]).read_bytes() for entry in manifest["outputs"]
+        }
+        if manifest["key"] != key or any(
+            hashlib.sha256(files[entry["path"]]).hexdigest() != entry["sha256"]
+            for entry in manifest["outputs"]
+        ):
+            return None
+        return {**files, self.manifest_path.name: written}
+
     def finish(
         self,
         key: str,
@@ -230,8 +269,10 @@ def _utc(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def locked(run: Path) -> Iterator[None]:
+def locked(run: Path, marker: str = CONFIG_FILE) -> Iterator[None]:
     """Hold the run folder for one process; the lock goes with the process, however it ends.
+
+    `marker` is the file by which a folder that is not empty is known.
 
     Raises:
         HardspikeError: the folder cannot be written, is something else than a run, or another
@@ -240,10 +281,10 @@ def locked(run: Path) -> Iterator[None]:
     try:
         run.mkdir(parents=True, exist_ok=True)
         foreign = [path.name for path in run.iterdir() if path.name != ".lock"]
-        if foreign and not (run / CONFIG_FILE).exists():
+        if foreign and not (run / marker).exists():
             raise HardspikeError(
-                f"{run}: is no run folder (it holds {sorted(foreign)[0]}, but no {CONFIG_FILE}); "
-                "allowed is a run, or a new or empty folder"
+                f"{run}: holds {sorted(foreign)[0]}, but no {marker}; "
+                f"allowed is a folder with {marker}, or a new or empty one"
             )
         handle = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
@@ -254,7 +295,7 @@ def locked(run: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
-        raise HardspikeError(f"{run}: another hardspike process is at work on this run") from None
+        raise HardspikeError(f"{run}: another hardspike process is at work here") from None
     try:
         yield
     finally:

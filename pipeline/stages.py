@@ -8,7 +8,7 @@ is done. A stage refuses to read another that is of another config or of other i
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ from pipeline.run_dir import (
     package_versions,
     source_digest,
 )
+from pipeline.stage_work import WORK, Job
 
 _RECORDINGS = "recordings"
+_REPORT = "report"
 _DATA = ("pipeline/data", "export/network.py")
 _TRAIN = (
     *_DATA,
@@ -37,7 +39,10 @@ _TRAIN = (
     "pipeline/training",
     "pipeline/model.py",
     "pipeline/neuron.py",
+    "pipeline/fused_neuron.py",
+    "pipeline/neuron_kernels.py",
     "pipeline/surrogate.py",
+    "pipeline/weight_grid.py",
 )
 _DEPLOYED = ("hardware", "export", "hardware/loihi/worker.py.lock")
 
@@ -61,7 +66,14 @@ STAGES = (
         "convert",
         ("train",),
         ("seed", "data", "network", "convert"),
-        (*_TRAIN, "pipeline/convert.py", "pipeline/metrics.py", "hardware", "export"),
+        (
+            *_TRAIN,
+            "pipeline/convert.py",
+            "pipeline/calibrate.py",
+            "pipeline/metrics.py",
+            "hardware",
+            "export",
+        ),
         ("torch", "numpy"),
     ),
     Stage(
@@ -82,7 +94,13 @@ STAGES = (
         "report",
         ("train", "convert", "deploy", "evaluate"),
         ("name", "data"),
-        (*_DATA, "pipeline/report.py", "pipeline/pictures.py", "pipeline/metrics.py"),
+        (
+            *_DATA,
+            "pipeline/report.py",
+            "pipeline/conversion_page.py",
+            "pipeline/pictures.py",
+            "pipeline/metrics.py",
+        ),
         (),
     ),
 )
@@ -91,9 +109,16 @@ _STAGE = {stage.name: stage for stage in STAGES}
 
 
 def run_stages(
-    config: Config, run: Path, names: Sequence[str], reporter: Reporter, force: bool = False
+    config: Config,
+    run: Path,
+    names: Sequence[str],
+    reporter: Reporter,
+    force: bool = False,
+    siblings: Iterable[Path] = (),
 ) -> None:
     """Bring the named stages of a run up to date, in order; `force` does them again in any case.
+
+    A stage that one of `siblings`, other run folders, finished under the same key is copied.
 
     Raises:
         HardspikeError: an earlier stage is missing, out of date or was changed, or a stage fails.
@@ -102,19 +127,25 @@ def run_stages(
         path, tree = run / CONFIG_FILE, config_tree(config)
         if not path.exists():
             write_json(path, tree)
+        for name in STAGE_NAMES:
+            StageFolder(run, name).recover()
         for stage in STAGES:
             if stage.name in names:
-                _bring_up_to_date(stage, config, run, reporter, force)
+                _bring_up_to_date(stage, config, run, reporter, force, siblings)
                 write_json(path, tree)
 
 
 def _bring_up_to_date(
-    stage: Stage, config: Config, run: Path, reporter: Reporter, force: bool
+    stage: Stage,
+    config: Config,
+    run: Path,
+    reporter: Reporter,
+    force: bool,
+    siblings: Iterable[Path],
 ) -> None:
     for name in stage.reads:
-        _check_current(_STAGE[name], config, run)
+        check_current(name, config, run)
     folder = StageFolder(run, stage.name)
-    folder.recover()
     inputs, key = _inputs(stage, config, run), _key(stage, config, run)
     if not force and folder.is_done(key):
         reporter.line(f"{stage.name:<9} up to date")
@@ -124,12 +155,23 @@ def _bring_up_to_date(
     state = folder.path / STATE
     if force:
         state.unlink(missing_ok=True)
-    started = time.time()
     with folder.replaced(keep=not force):
-        outputs, facts = _WORK[stage.name](_Job(config, run, key, folder.path, reporter))
-        facts = {"seed": config.seed, "device": "cpu", **facts}
-        folder.finish(key, _sections(stage, config), inputs, outputs, started, facts)
+        # A report holds the whole config, of which its key knows a part.
+        shared = () if force or stage.name == _REPORT else siblings
+        source = folder.copied(key, shared)
+        if source is None:
+            _carry_out(stage, inputs, Job(config, run, key, folder.path, reporter))
+        else:
+            reporter.line(f"{stage.name:<9} taken from {source}")
     state.unlink(missing_ok=True)
+
+
+def _carry_out(stage: Stage, inputs: Mapping[str, str], job: Job) -> None:
+    started = time.time()
+    outputs, facts = WORK[stage.name](job)
+    facts = {"seed": job.config.seed, "device": "cpu", **facts}
+    folder = StageFolder(job.run, stage.name)
+    folder.finish(job.key, _sections(stage, job.config), inputs, outputs, started, facts)
 
 
 def _why(stage: Stage, config: Config, inputs: Mapping[str, str], folder: StageFolder) -> str:
@@ -145,18 +187,18 @@ def _why(stage: Stage, config: Config, inputs: Mapping[str, str], folder: StageF
     return "code or package versions changed"
 
 
-def _check_current(stage: Stage, config: Config, run: Path) -> None:
+def check_current(name: str, config: Config, run: Path) -> None:
     """Refuse a stage that is missing, was changed, or is of another config or other inputs.
 
-    One that older code made is still read; `run` makes it again.
+    One that older code made is still read; `run` makes it again. Nothing is written.
 
     Raises:
         HardspikeError: one line that names the stage to run.
     """
-    for name in stage.reads:
-        _check_current(_STAGE[name], config, run)
+    stage = _STAGE[name]
+    for earlier in stage.reads:
+        check_current(earlier, config, run)
     folder = StageFolder(run, stage.name)
-    folder.recover()
     manifest = folder.verify()
     files = {name: sha for name, sha in manifest["inputs"].items() if name != _RECORDINGS}
     if manifest["config"] != _sections(stage, config) or files != _files(stage, run):
@@ -164,6 +206,47 @@ def _check_current(stage: Stage, config: Config, run: Path) -> None:
             f"{folder.path}: is out of date with the config or its inputs; "
             f"run `hardspike {stage.name} {run}` first"
         )
+
+
+def due_stage(config: Config, run: Path) -> str | None:
+    """Return the first stage that `run_stages` would work at, None if all are done.
+
+    A stage with a fault in it counts as due. Nothing is written.
+    """
+    for stage in STAGES:
+        try:
+            done = StageFolder(run, stage.name).is_done(_key(stage, config, run))
+        except HardspikeError:
+            done = False
+        if not done:
+            return stage.name
+    return None
+
+
+def lineage(config: Config) -> tuple[str, ...]:
+    """Return a digest a stage of all config sections that it and the stages before it read.
+
+    Two runs can share their stages up to where their lineages part. The report is left out.
+    """
+    tree, names, digests = config_tree(config), set[str](), []
+    for stage in STAGES[:-1]:
+        names |= set(stage.sections)
+        digests.append(digest({name: tree[name] for name in names}))
+    return tuple(digests)
+
+
+def require_targets(run: Path) -> None:
+    """Refuse an evaluation in which a target did not run or failed.
+
+    Raises:
+        HardspikeError: one line a target.
+    """
+    from pipeline.report import missing_targets
+
+    missing = missing_targets(read_json(run / "evaluate" / "evaluation.json"))
+    if missing:
+        again = f"`hardspike run {run}` tries again"
+        raise HardspikeError(*(f"{name} {reason}; {again}" for name, reason in missing))
 
 
 def _sections(stage: Stage, config: Config) -> dict[str, Any]:
@@ -208,64 +291,6 @@ def _tree_digest(root: Path) -> str:
             relative = path.relative_to(root).as_posix()
             files.append([relative, facts.st_size, facts.st_mtime_ns])
     return digest(files)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a stage's work is given."""
-
-    config: Config
-    run: Path
-    key: str
-    folder: Path
-    reporter: Reporter
-
-
-Outcome = tuple[list[str], dict[str, Any]]
-"""The names of a stage's outputs, and facts for its manifest."""
-
-
-def _train(job: _Job) -> Outcome:
-    from pipeline.train import COST, train_stage
-
-    names = train_stage(job.config, job.key, job.folder, job.reporter)
-    return names, {"device": read_json(job.folder / COST)["device"]}
-
-
-def _convert(job: _Job) -> Outcome:
-    from pipeline.convert import convert_stage
-
-    return convert_stage(job.config, job.run / "train", job.folder, job.reporter), {}
-
-
-def _deploy(job: _Job) -> Outcome:
-    from pipeline.deploy import deploy_stage
-
-    return deploy_stage(job.run / "convert", job.folder, job.reporter), {}
-
-
-def _evaluate(job: _Job) -> Outcome:
-    from pipeline.evaluate import RESULTS, evaluate_stage
-
-    names = evaluate_stage(job.config, job.run / "deploy", job.folder, job.reporter)
-    targets = read_json(job.folder / RESULTS)["targets"]
-    return names, {"incomplete": [name for name in targets if targets[name]["status"] != "ok"]}
-
-
-def _report(job: _Job) -> Outcome:
-    from pipeline.report import report_stage
-
-    return report_stage(job.config, job.run, job.folder, job.reporter), {}
-
-
-# The stages' own modules load torch, onnxruntime or matplotlib; each is imported when it is due.
-_WORK: Mapping[str, Callable[[_Job], Outcome]] = {
-    "train": _train,
-    "convert": _convert,
-    "deploy": _deploy,
-    "evaluate": _evaluate,
-    "report": _report,
-}
 
 
 def load_run(run: Path) -> Config:

@@ -11,11 +11,13 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,7 +29,7 @@ from pipeline.neuron import Activation
 from pipeline.training.augment import shift_at_random
 from pipeline.training.checkpoint import Progress, load_state, save_state
 from pipeline.training.sast import sharpness_aware_gradient
-from pipeline.training.schedules import learning_rate_at, rho_at, slope_at
+from pipeline.training.schedules import Phase, phase_at, total_epochs
 
 Report = Callable[[int, int], None]
 """Called with (minibatches done, all of them)."""
@@ -88,18 +90,63 @@ def train(
     optimizer = _optimizer(settings, network)
     found = load_state(state_path, fingerprint, network, optimizer)
     progress, best = found if found is not None else (Progress(fingerprint), {})
+    epochs = total_epochs(settings)
     if found is not None:
-        say(f"train     goes on after epoch {progress.epoch} of {settings.epochs}")
+        say(f"train     goes on after epoch {progress.epoch} of {epochs}")
     elif state_path.exists():
         say("train     the state found is of another config, device or thread count: starts again")
-    for epoch in range(progress.epoch, settings.epochs):
-        _train_epoch(network, optimizer, training, settings, seed, epoch, progress, report)
-        best = _validate(network, validation, settings, epoch, progress, best)
+    for epoch in range(progress.epoch, epochs):
+        if epoch == settings.epochs:
+            best = _start_finetuning(network, optimizer, progress, best)
+        work = _Epoch(network, optimizer, settings, seed, epoch, phase_at(settings, epoch))
+        _train_epoch(work, training, progress, report)
+        best = _validate(work, validation, progress, best)
         progress.epoch = epoch + 1
         save_state(state_path, progress, network, best, optimizer)
-    return TrainResult(
-        best, _activation(network, settings, progress.best_epoch), progress, str(device)
-    )
+    activation = _activation(network, phase_at(settings, progress.best_epoch))
+    return TrainResult(best, activation, progress, str(device))
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What an epoch works on and with; its random numbers come from (seed, epoch) alone."""
+
+    network: SpikingNetwork
+    optimizer: torch.optim.Optimizer
+    settings: SAST
+    seed: int
+    epoch: int
+    phase: Phase
+
+    @property
+    def activation(self) -> Activation:
+        return _activation(self.network, self.phase)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def batches(self, count: int, draw: int) -> tuple[list[NDArray[np.int64]], np.random.Generator]:
+        """Return the minibatches of one shuffle, and the generator for what is drawn with them.
+
+        Draw 0 is the training order; draw 1 is independent of it.
+        """
+        generator = np.random.default_rng((self.seed, self.epoch, draw)[: 2 + (draw > 0)])
+        order = generator.permutation(count)
+        return np.array_split(order, -(-count // self.settings.batch_size)), generator
+
+
+def _start_finetuning(
+    network: SpikingNetwork,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    best: dict[str, Tensor],
+) -> dict[str, Tensor]:
+    """Go back to the best weights with a fresh optimiser; the best is sought anew."""
+    network.load_state_dict(best)
+    optimizer.state.clear()
+    progress.best_epoch, progress.best_score = -1, (-1.0, 0.0)
+    return {}
 
 
 def _optimizer(settings: SAST, network: SpikingNetwork) -> torch.optim.Optimizer:
@@ -112,91 +159,110 @@ def _optimizer(settings: SAST, network: SpikingNetwork) -> torch.optim.Optimizer
             raise HardspikeError(f"train.optimizer: {settings.optimizer} is not supported")
 
 
-def _activation(network: SpikingNetwork, settings: SAST, epoch: int) -> Activation:
-    surrogate = network.settings.surrogate
-    return Activation(surrogate, slope_at(settings, epoch), settings.forward)
+def _activation(network: SpikingNetwork, phase: Phase) -> Activation:
+    return Activation(network.settings.surrogate, phase.slope, phase.forward)
 
 
-def _train_epoch(
-    network: SpikingNetwork,
-    optimizer: torch.optim.Optimizer,
-    data: Dataset,
-    settings: SAST,
-    seed: int,
-    epoch: int,
-    progress: Progress,
-    report: Report,
-) -> None:
-    generator = np.random.default_rng((seed, epoch))
-    order = generator.permutation(len(data.labels_B))
-    batches = np.array_split(order, -(-len(order) // settings.batch_size))
-    activation, rho = _activation(network, settings, epoch), rho_at(settings, epoch)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(settings, epoch)
-    device = next(network.parameters()).device
+def _train_epoch(work: _Epoch, data: Dataset, progress: Progress, report: Report) -> None:
+    settings, phase = work.settings, work.phase
+    for group in work.optimizer.param_groups:
+        group["lr"] = phase.learning_rate
+    work.network.prune(phase.prune)
+    work.network.use_grid(phase.weight_bits)
+    chances = torch.Generator().manual_seed(
+        int(np.random.default_rng((work.seed, work.epoch, 2)).integers(2**63))
+    )
+    first, generator = work.batches(len(data.labels_B), 0)
+    second, other = work.batches(len(data.labels_B), 1)
     losses, started = [], time.perf_counter()
-    for index, chosen in enumerate(batches):
-        spikes_BTCHW = shift_at_random(data.spikes_BTCHW[chosen], settings.shift_pixels, generator)
-        batch = to_time_first(spikes_BTCHW, device), torch.as_tensor(data.labels_B[chosen])
-        loss, evaluations = _step(network, optimizer, batch, activation, rho, settings)
+    for index, chosen in enumerate(first):
+        batch = _batch(work, data, chosen, generator)
+        independent = phase.rho > 0 and settings.second_batch == "independent"
+        again = _batch(work, data, second[index], other) if independent else None
+        work.network.use_noise(phase.weight_noise, chances)
+        loss, evaluations = _step(work, batch, again, chances)
         losses.append(loss)
         progress.gradient_evaluations += evaluations
         progress.samples += len(chosen)
-        report(epoch * len(batches) + index + 1, settings.epochs * len(batches))
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        report(work.epoch * len(first) + index + 1, total_epochs(settings) * len(first))
+    work.network.use_noise(0.0, chances)
+    if work.device.type == "cuda":
+        torch.cuda.synchronize(work.device)
     progress.seconds += time.perf_counter() - started
-    progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(device))
+    progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(work.device))
     progress.history.append(
         {
-            "epoch": epoch,
+            "epoch": work.epoch,
             "loss": float(np.mean(losses)),
-            "slope": activation.slope,
-            "rho": rho,
-            "learning_rate": learning_rate_at(settings, epoch),
+            "slope": phase.slope,
+            "rho": phase.rho,
+            "learning_rate": phase.learning_rate,
         }
     )
 
 
+_Batch = tuple[Tensor, Tensor]
+
+
+def _batch(
+    work: _Epoch, data: Dataset, chosen: NDArray[np.int64], generator: np.random.Generator
+) -> _Batch:
+    """Return spikes_TBCHW and labels of the chosen recordings."""
+    spikes_BTCHW = shift_at_random(data.spikes_BTCHW[chosen], work.settings.shift_pixels, generator)
+    labels = torch.as_tensor(data.labels_B[chosen]).to(work.device)
+    return to_time_first(spikes_BTCHW, work.device), labels
+
+
 def _step(
-    network: SpikingNetwork,
-    optimizer: torch.optim.Optimizer,
-    batch: tuple[Tensor, Tensor],
-    activation: Activation,
-    rho: float,
-    settings: SAST,
+    work: _Epoch, batch: _Batch, again: _Batch | None, chances: torch.Generator
 ) -> tuple[float, int]:
-    spikes, labels = batch[0], batch[1].to(batch[0].device)
-    parameters = list(network.parameters())
+    """Take one step of the optimiser; return the loss and the gradient evaluations."""
+    settings, rho = work.settings, work.phase.rho
+
+    def loss_on(chosen: _Batch) -> Tensor:
+        return functional.cross_entropy(work.network(chosen[0], work.activation), chosen[1])
+
+    parameters = list(work.network.parameters())
+    second = None if again is None else partial(loss_on, again)
     try:
         loss, evaluations = sharpness_aware_gradient(
-            lambda: functional.cross_entropy(network(spikes, activation), labels), parameters, rho
+            partial(loss_on, batch), parameters, rho, settings.perturbation, second, chances
         )
     except RuntimeError as error:  # torch's out-of-memory errors, of a GPU or of the processor
         if "memory" not in str(error):
             raise
         raise HardspikeError(
             f"train.batch_size: found {settings.batch_size}, which does not fit the memory of "
-            f"{spikes.device}; a smaller one is needed"
+            f"{work.device}; a smaller one is needed"
         ) from error
     if not np.isfinite(loss):
         raise HardspikeError(
-            f"train: the loss is {loss} at slope {activation.slope:g} and ρ {rho:g}; "
+            f"train: the loss is {loss} at slope {work.phase.slope:g} and ρ {rho:g}; "
             "a smaller learning_rate or a clip_norm may help"
         )
     if settings.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-    optimizer.step()
+    work.optimizer.step()
     return loss, evaluations
 
 
+def time_steps(
+    network: SpikingNetwork, data: Dataset, settings: SAST, rho: float, steps: int, seed: int
+) -> float:
+    """Return the seconds that `steps` steps of training take, each with its own minibatch."""
+    phase = replace(phase_at(settings, 0), rho=rho)
+    work = _Epoch(network, _optimizer(settings, network), settings, seed, 0, phase)
+    batches, generator = work.batches(len(data.labels_B), 0)
+    chances = torch.Generator().manual_seed(seed)
+    started = time.perf_counter()
+    for index in range(steps):
+        batch = _batch(work, data, batches[index % len(batches)], generator)
+        _step(work, batch, None, chances)
+    return time.perf_counter() - started
+
+
 def _validate(
-    network: SpikingNetwork,
-    validation: Dataset,
-    settings: SAST,
-    epoch: int,
-    progress: Progress,
-    best: dict[str, Tensor],
+    work: _Epoch, validation: Dataset, progress: Progress, best: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """Add the validation accuracies to the history; return the best weights so far.
 
@@ -204,18 +270,19 @@ def _validate(
     """
     score = (0.0, 0.0)
     if len(validation.labels_B):
-        activation = _activation(network, settings, epoch)
+        activation = work.activation
         hard = Activation(activation.surrogate, activation.slope, "hard")
         accuracy = {
-            "smooth": _accuracy(network, validation, activation),
-            "hard": _accuracy(network, validation, hard),
+            "smooth": _accuracy(work.network, validation, activation),
+            "hard": _accuracy(work.network, validation, hard),
         }
         progress.history[-1] |= {f"validation_{key}": value for key, value in accuracy.items()}
-        other = "smooth" if settings.select_by == "hard" else "hard"
-        score = (accuracy[settings.select_by], accuracy[other])
+        chosen = "hard" if work.phase.forward == "hard" else work.settings.select_by
+        other = "smooth" if chosen == "hard" else "hard"
+        score = (accuracy[chosen], accuracy[other])
     if score >= progress.best_score or not best or not len(validation.labels_B):
-        progress.best_score, progress.best_epoch = score, epoch
-        return {key: value.detach().clone() for key, value in network.state_dict().items()}
+        progress.best_score, progress.best_epoch = score, work.epoch
+        return work.network.weights()
     return best
 
 

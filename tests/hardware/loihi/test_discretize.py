@@ -1,15 +1,30 @@
 """Loihi's integers from float weights, by hand and against an independent calculation."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from export.errors import HardspikeError
-from export.network import LIF, Conv, Dense, HardSpikeNetwork, Layer, Readout
-from hardware.loihi.discretize import discretize
+from export.network import (
+    LIF,
+    READOUTS,
+    Conv,
+    Dense,
+    HardSpikeNetwork,
+    Layer,
+    LoihiLIF,
+    Readout,
+)
+from hardware.loihi.discretize import discretize, scale_facts
+from hardware.loihi.layer_integers import Demands, at_largest_weight, with_numbers
+from hardware.membrane_error import InputStatistics, damped, input_statistics, relative_error
+from hardware.reference import run_float
 
 
 def one_layer(
@@ -106,3 +121,134 @@ def test_wide_layers_over_counts_stay_inside_the_accumulator(seed: int, bits: in
         assert "rounds to zero" in str(error)  # noqa: PT017
         return
     assert np.abs(fixed).sum(axis=1).max() * 255 <= (1 << 23) - 1
+
+
+def _recorded(
+    seed: int, bias: bool, readout: Readout = "count", outliers: float = 0.0
+) -> tuple[HardSpikeNetwork, NDArray[np.uint8]]:
+    """A convolution and a dense layer, and recordings that make both fire."""
+    random = np.random.default_rng(seed)
+    weights = [random.normal(size=(4, 2, 3, 3)) * 0.5, random.normal(size=(5, 4 * 4 * 3)) * 0.3]
+    for weight in weights:
+        weight[random.random(weight.shape) < outliers] *= 4
+    biases = [random.normal(size=len(weight)) * 0.1 if bias else None for weight in weights]
+    last = LIF(0.8, 1.0 if readout == "count" else math.inf)
+    layers = (
+        Layer("conv1", Conv(weights[0], biases[0]), LIF(0.9, 1.0)),
+        Layer("dense2", Dense(weights[1], biases[1]), last),
+    )
+    network = HardSpikeNetwork((2, 6, 5), layers, readout, 6, 0.01)
+    return network, (random.random((12, 6, 2, 6, 5)) < 0.3).astype(np.uint8)
+
+
+def _errors(
+    network: HardSpikeNetwork,
+    layers: Sequence[Layer[LoihiLIF]],
+    statistics: Sequence[InputStatistics],
+) -> list[float]:
+    """The error that scale and rounding are chosen by, layer by layer."""
+    found = []
+    for layer, integers, shown in zip(network.layers, layers, statistics, strict=True):
+        assert shown.gram_JJ is not None
+        found.append(relative_error(layer, integers, damped(shown.gram_JJ)))
+    return found
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    bits=st.integers(2, 8),
+    bias=st.booleans(),
+    readout=st.sampled_from(READOUTS),
+    outliers=st.sampled_from((0.0, 0.05)),
+)
+@settings(max_examples=40, deadline=None)
+def test_recordings_lower_the_membrane_error_within_the_registers(
+    seed: int, bits: int, bias: bool, readout: Readout, outliers: float
+) -> None:
+    """The largest-weight scale, a better one, and better rounding under it: each error at most the
+    one before; `discretize` has checked every register."""
+    network, spikes = _recorded(seed, bias, readout, outliers)
+    largest = 0.0
+    if readout == "membrane":
+        largest = float(np.abs(run_float(network, spikes).membranes_BTN).max())
+    statistics = input_statistics(network, spikes)
+    usual = [at_largest_weight(layer, Demands(bits, 1, largest)) for layer in network.layers]
+    scaled = discretize(network, bits, largest, statistics, rounding="nearest").layers
+    rounded = discretize(network, bits, largest, statistics).layers
+    errors = [_errors(network, layers, statistics) for layers in (usual, scaled, rounded)]
+    for before, between, after in zip(*errors, strict=True):
+        assert after <= between <= before
+    for layer in rounded:
+        assert (layer.synapse.weight % (1 << (9 - bits)) == 0).all()
+    if readout == "membrane":
+        assert rounded[-1].scale * largest * 4 <= 131071 * (1 + 1e-12)
+
+
+def test_outliers_are_clipped_where_bits_are_few() -> None:
+    network, spikes = _recorded(8, bias=True, outliers=0.03)
+    statistics = input_statistics(network, spikes)
+    fixed = discretize(network, 3, 0.0, statistics)
+    conv, dense = scale_facts(network, fixed, 3, 0.0, statistics)
+    assert (conv["layer"], dense["layer"]) == ("conv1", "dense2")
+    assert dense["scale"] > 1.5 * dense["largest_weight_scale"]
+    assert 0 < dense["clipped"] < 0.2
+    for entry in (conv, dense):
+        assert entry["membrane_error"] < entry["largest_weight_error"] / 1.5
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    grid_bits=st.integers(2, 6),
+    spare_bits=st.integers(0, 2),
+    spacing=st.floats(1e-3, 0.1),
+)
+@settings(max_examples=40, deadline=None)
+def test_weights_that_lie_on_a_grid_are_met_exactly(
+    seed: int, grid_bits: int, spare_bits: int, spacing: float
+) -> None:
+    """Float32 multiples of a spacing, as quantisation-aware training leaves them, the grid's ends
+    not always among them: the integers are proportional to the multiples."""
+    random = np.random.default_rng(seed)
+    network, spikes = _recorded(seed, bias=False)
+    ends = -(1 << (grid_bits - 1)), 1 << (grid_bits - 1)
+    multiples = [random.integers(*ends, layer.synapse.weight.shape) for layer in network.layers]
+    layers = tuple(
+        replace(layer, synapse=with_numbers(layer.synapse, np.float32(spacing) * on_grid, None))
+        for layer, on_grid in zip(network.layers, multiples, strict=True)
+    )
+    gridded = replace(network, layers=layers)
+    fixed = discretize(gridded, grid_bits + spare_bits, 0.0, input_statistics(gridded, spikes))
+    for on_grid, layer in zip(multiples, fixed.layers, strict=True):
+        found, largest = layer.synapse.weight, np.unravel_index(on_grid.argmin(), on_grid.shape)
+        np.testing.assert_array_equal(found * on_grid[largest], on_grid * found[largest])
+
+
+def test_without_recordings_nothing_is_clipped_and_facts_have_no_error() -> None:
+    network, _ = _recorded(7, bias=True)
+    fixed = discretize(network, 4)
+    for entry in scale_facts(network, fixed, 4):
+        assert entry["scale"] == entry["largest_weight_scale"]
+        assert entry["clipped"] == 0
+        assert entry["membrane_error"] is None
+
+
+def test_a_layer_too_wide_for_statistics_keeps_the_largest_weight_scale() -> None:
+    network, spikes = _recorded(8, bias=True)
+    shown = input_statistics(network, spikes)
+    statistics = (InputStatistics(None, shown[0].largest_drive), shown[1])
+    plain, fixed = discretize(network, 3), discretize(network, 3, 0.0, statistics)
+    assert fixed.layers[0].scale == plain.layers[0].scale
+    np.testing.assert_array_equal(fixed.layers[0].synapse.weight, plain.layers[0].synapse.weight)
+    assert fixed.layers[1].scale != plain.layers[1].scale
+
+
+def test_a_strong_drive_keeps_the_scale_from_rising() -> None:
+    """The largest drive seen, times k and four, stays below the current's wrap at 2^17."""
+    network, spikes = _recorded(6, bias=False, outliers=0.03)
+    shown = input_statistics(network, spikes)
+    usual = at_largest_weight(network.layers[1], Demands(3, 1, 0.0)).scale
+    free = discretize(network, 3, 0.0, shown).layers[1].scale
+    bound = (usual + free) / 2
+    strong = [shown[0], InputStatistics(shown[1].gram_JJ, (1 << 17) / (4 * bound))]
+    held = discretize(network, 3, 0.0, strong).layers[1].scale
+    assert usual <= held <= bound < free

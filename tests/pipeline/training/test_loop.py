@@ -20,6 +20,7 @@ from pipeline.training.loop import TrainResult, train
 
 CLASSES = ("left", "right")
 STEPS = 5
+FINETUNE = {"epochs": 2, "weight_bits": 4, "weight_noise": 0.1, "rho": 0.02}
 
 
 def dataset(count: int = 40, seed: int = 0) -> Dataset:
@@ -99,13 +100,27 @@ def test_sharpness_aware_training_differs_from_it_and_learns(tmp_path: Path) -> 
     [
         {"optimizer": {"kind": "sgd", "learning_rate": 0.05}, "schedule": "cosine"},
         {"optimizer": {"kind": "adam"}, "clip_norm": 0.1, "shift_pixels": 1},
+        {"second_batch": "independent", "rho_decay": "cosine"},
+        {"perturbation": {"direction": "random", "scope": "layer", "adaptive": True}},
+        {"prune": 0.5},
+        {"epochs": 2, "finetune": FINETUNE, "prune": 0.5},
+        {"epochs": 1, "finetune": FINETUNE | {"epochs": 3}},
     ],
-    ids=["sgd-cosine", "adam-clip-shift"],
+    ids=[
+        "sgd-cosine",
+        "adam-clip-shift",
+        "independent",
+        "random",
+        "prune",
+        "finetune",
+        "in-finetune",
+    ],
 )
 def test_going_on_from_any_epoch_ends_in_the_same_bits(
-    tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, values: dict[str, Any]
 ) -> None:
-    chosen = settings(epochs=4, rho=0.05, rho_warmup={"zero_epochs": 1, "ramp_epochs": 1}, **values)
+    warm = {"zero_epochs": 0, "ramp_epochs": 1}
+    chosen = settings(**{"epochs": 4, "rho": 0.05, "rho_warmup": warm} | values)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
@@ -175,6 +190,52 @@ def test_a_loss_that_is_not_finite_stops_the_training_in_one_line(tmp_path: Path
     chosen = settings(epochs=5, optimizer={"kind": "sgd", "learning_rate": 1e38})
     with pytest.raises(HardspikeError, match=r"the loss is nan .* smaller learning_rate"):
         run(tmp_path, chosen)
+
+
+@pytest.mark.parametrize(
+    ("values", "evaluations"),
+    [
+        ({"second_batch": "independent"}, 2),
+        ({"perturbation": {"scope": "layer"}}, 2),
+        ({"perturbation": {"adaptive": True}}, 2),
+        ({"perturbation": {"direction": "random"}}, 1),
+    ],
+    ids=["independent", "layer", "adaptive", "random"],
+)
+def test_every_form_of_the_step_is_another_training_and_counts_its_gradients(
+    tmp_path: Path, values: dict[str, Any], evaluations: int
+) -> None:
+    for name in ("usual", "other"):
+        (tmp_path / name).mkdir()
+    common = {"rho": 0.1, "rho_warmup": {"zero_epochs": 0, "ramp_epochs": 0}}
+    usual = run(tmp_path / "usual", settings(**common))
+    other = run(tmp_path / "other", settings(**common, **values))
+    assert not same(usual, other)
+    assert usual.progress.gradient_evaluations == 3 * 4 * 2
+    assert other.progress.gradient_evaluations == 3 * 4 * evaluations
+
+
+def test_fine_tuning_goes_on_from_the_best_and_ends_on_the_grid(tmp_path: Path) -> None:
+    finetune = {"epochs": 2, "forward": "hard", "weight_bits": 3}
+    found = run(tmp_path, settings(finetune=finetune, prune=0.5))
+    assert [entry["epoch"] for entry in found.progress.history] == [0, 1, 2, 3, 4]
+    assert found.progress.best_epoch >= 3
+    assert found.activation.forward == "hard"
+    for key in ("layers.0.weight", "layers.1.weight"):
+        weight = found.weights[key]
+        assert len(set(weight.flatten().tolist())) <= 2**3
+        assert (weight == 0).float().mean() >= 0.5
+        assert weight.any()
+
+
+def test_noise_on_the_weights_is_gone_from_what_is_kept(tmp_path: Path) -> None:
+    """A learning rate of nearly nothing keeps the weights; noise would show in them."""
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+    before = run(tmp_path / "before", settings(epochs=1), held=dataset(0))
+    finetune = {"epochs": 1, "weight_noise": 0.5, "learning_rate": 1e-30}
+    after = run(tmp_path / "after", settings(epochs=1, finetune=finetune), held=dataset(0))
+    assert same(before, after)
 
 
 @pytest.mark.parametrize("select_by", ["smooth", "hard"])

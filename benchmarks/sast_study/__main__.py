@@ -1,0 +1,45 @@
+"""Bring the study of SAST up to date and write its page.
+
+    python -m benchmarks.sast_study [--jobs N] [--only PART] [--page]
+
+Runs what has no record yet, then writes `docs/studies/sast.md`, `docs/studies/sast.json` and the
+pictures from all records. It may be stopped at any time: what was run stays recorded.
+"""
+
+import argparse
+import os
+import sys
+
+from benchmarks.sast_study.carry_out import carry_out, missing, recorded
+from benchmarks.sast_study.plan import RECORDS, plan
+from benchmarks.sast_study.write import write_study
+from export.errors import EXIT_STATUS, HardspikeError
+
+
+def main() -> int:
+    """Run what is missing and write the page."""
+    parser = argparse.ArgumentParser(prog="sast_study", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1)))
+    parser.add_argument("--only", default="", help="run only what has this text in its name")
+    parser.add_argument("--page", action="store_true", help="run nothing, write the page alone")
+    options = parser.parse_args()
+    try:
+        failed = [] if options.page else _run(options.jobs, options.only)
+        write_study(RECORDS)
+    except HardspikeError as error:
+        failed = str(error).splitlines()
+    for line in failed:
+        print(f"sast_study: {line}", file=sys.stderr)
+    return EXIT_STATUS if failed else 0
+
+
+def _run(jobs: int, only: str) -> list[str]:
+    left = missing(plan(), recorded())
+    left = [[run for run in runs if only in run.name] for runs in left]
+    left = [runs for runs in left if runs]
+    print(f"{sum(map(len, left))} runs of {len(left)} trainings are due", flush=True)
+    return carry_out(left, jobs, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

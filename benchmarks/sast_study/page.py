@@ -1,0 +1,182 @@
+"""The study's page: what was run, its tables, and what they say, in words that follow the figures.
+
+A sentence says "more" or "fewer" only where the 95% interval of the paired difference is on one
+side of zero; otherwise it says that no difference is shown.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.sast_study.plan import ARMS, FOLD_SEEDS, FOLDS, NMNIST, SACCADE, SACCADE_TRAIN
+from benchmarks.sast_study.tables import (
+    Figure,
+    Records,
+    Row,
+    arm_table,
+    best_smooth,
+    comparison_table,
+    deployed,
+    difference,
+    grid_table,
+    lost,
+    synops,
+)
+from benchmarks.statistics import Difference, plus_minus, summary, with_interval
+
+PICTURES = ("grid.png", "arms.png", "cost.png")
+
+
+def page(records: Records, found: Mapping[str, Mapping[str, Any]], steps: Mapping[str, Any]) -> str:
+    """Return the study as Markdown."""
+    parts = [
+        _INTRODUCTION.format(train=SACCADE_TRAIN, folds=FOLDS, seeds=FOLD_SEEDS),
+        "## What it says\n\n" + "\n".join(f"- {line}" for line in conclusions(records)),
+        "## Headline\n\n" + _table(_headline_rows(records, found)),
+        f"## Slope and ρ\n\n{_GRID}\n\n![Points lost by slope and ρ](sast/{PICTURES[0]})\n\n"
+        + _table(grid_table(records)),
+        f"## N-MNIST-1k, five folds\n\n![Every arm](sast/{PICTURES[1]})\n\n"
+        + _table(arm_table(records, NMNIST))
+        + "\n\n"
+        + _table(comparison_table(records, NMNIST)),
+        f"![Deployed accuracy against training cost](sast/{PICTURES[2]})",
+        "## saccade-mnist\n\n" + _saccade(records),
+        "## The step\n\n" + _steps(steps),
+        _METHOD,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _saccade(records: Records) -> str:
+    if not records.arms(SACCADE):
+        return "Not run yet."
+    return _table(arm_table(records, SACCADE)) + "\n\n" + _table(comparison_table(records, SACCADE))
+
+
+def conclusions(records: Records) -> list[str]:
+    """Return what the paired differences say, a sentence each."""
+    lines = []
+    plain, sast = (_mean(records, arm, lost) for arm in ("plain", "sast"))
+    if plain and sast:
+        lines.append(
+            f"**What the hard threshold costs.** The plain network loses {plain} points on "
+            f"N-MNIST-1k; SAST at the same slope loses {sast}."
+        )
+    questions = (
+        ("What SAST buys.", ("sast", "plain")),
+        ("Is it the second gradient?", ("sast", "compute-matched")),
+        ("Is it any perturbation?", ("sast", "random")),
+        ("Would calibration do?", ("sast", "plain-calibrated")),
+        ("What a slope schedule buys at half the cost.", ("slope", "sast")),
+        ("What both together do.", ("slope-sast", "slope")),
+        ("Both against the slope schedule at the same cost.", ("slope-sast", "slope-matched")),
+        ("Hard forward against the slope schedule.", ("hard-forward", "slope")),
+        ("Fine-tuning at 4 bits.", ("low-bit", "slope-sast")),
+        ("The recommended recipe.", ("recommended", "slope")),
+        ("The recipe against hard forward alone.", ("recommended", "hard-forward")),
+    )
+    for title, pair in questions:
+        said = _compared(records, pair)
+        if said:
+            lines.append(f"**{title}** {said}")
+    fewer = difference(records, NMNIST, ("recommended", "plain"), synops)
+    if fewer is not None:
+        lines.append(
+            f"**Spikes.** The recipe's synaptic operations differ from the plain network's by "
+            f"{with_interval(fewer, 0)} thousand a recording."
+        )
+    return lines
+
+
+def _compared(records: Records, pair: tuple[str, str]) -> str:
+    """Return a sentence on 8- and 4-bit deployed accuracy, on every set of recordings there is."""
+    said = []
+    one, other = (ARMS[arm][0] for arm in pair)
+    for dataset in (NMNIST, SACCADE):
+        found = {bits: difference(records, dataset, pair, deployed, bits) for bits in (8, 4)}
+        words = [
+            f"{_verdict(value)} at {bits} bits ({with_interval(value)})"
+            for bits, value in found.items()
+            if value is not None
+        ]
+        if words:
+            said.append(f"on {dataset} {', '.join(words)}")
+    return f"{one} against {other}: {'; '.join(said)}." if said else ""
+
+
+def _verdict(found: Difference) -> str:
+    if found.low > 0:
+        return "more"
+    return "less" if found.high < 0 else "no difference shown"
+
+
+def _mean(records: Records, arm: str, figure: Figure) -> str:
+    values = list(records.values(NMNIST, arm, figure).values())
+    return plus_minus(summary(values)) if values else ""
+
+
+_MEANING = {
+    "gap_plain_points": "points that the plain network loses at the swap",
+    "gap_sast_points": "points that SAST loses at the swap",
+    "smooth_change_points": "smooth accuracy of SAST minus that of the plain network, points",
+    "int8_minus_best_smooth_points": "recommended recipe at 8 bits minus the best smooth network",
+    "int4_minus_best_smooth_points": "the same at 4 bits",
+    "step_ratio": "time of SAST's step over the plain step",
+    "synops_ratio": "SynOps of the recommended recipe over those of the plain network",
+}
+
+
+def _headline_rows(records: Records, found: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    rows: list[Row] = [("figure", "mean ± sd", "n", "what it is")]
+    for name, value in found.items():
+        spread = "–" if value["sd"] is None else f"{value['sd']:.2f}"
+        text = _MEANING[name]
+        if name.startswith("int8"):
+            text += f" ({ARMS[best_smooth(records)][0]})"
+        rows.append((f"`{name}`", f"{value['mean']:.2f} ± {spread}", str(value["n"]), text))
+    return rows
+
+
+def _steps(steps: Mapping[str, Any]) -> str:
+    plain, sharp = steps["plain_ms"], steps["sast_ms"]
+    ratio = summary([b / a for a, b in zip(plain, sharp, strict=True)])
+    return (
+        f"The network above, minibatches of {steps['batch_size']}, {steps['threads']} thread, "
+        f"{ratio.n} pairs of {steps['steps']} steps each, in turn: the plain step takes "
+        f"{plus_minus(summary(plain))} ms, SAST's {plus_minus(summary(sharp))} ms, the ratio is "
+        f"{plus_minus(ratio, 3)}. `make bench-step` measures it."
+    )
+
+
+def _table(rows: Sequence[Row]) -> str:
+    head, *body = rows
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in body])
+
+
+_INTRODUCTION = """\
+# When does sharpness-aware surrogate training help?
+
+<!-- Written by `make study-sast` from the records in docs/studies/sast; edits are lost. -->
+
+SAST (arXiv 2603.18039) trains on smooth spikes and looks for weights whose neighbours are good too,
+so that the network survives the hard threshold. This study asks what it buys on real recordings,
+and whether something cheaper does the same. The recordings are 1,000 of N-MNIST (Orchard et al.
+2015) in {folds} folds of 200 test recordings, {seeds} seeds each, and simulated saccade-mnist
+({train} training and 1,000 test recordings, 3 seeds). Deployed accuracy is that of the exported
+fixed-point files on the integer reference; ONNX Runtime ran the same files with the same spikes in
+every run."""
+
+_GRID = """\
+Accuracy over slope β and ρ on one split of N-MNIST-1k, mean ± standard deviation over two seeds."""
+
+_METHOD = """\
+## How to read it
+
+Every number is of a run folder whose record (config, stage keys, versions, hashes of the outputs
+and all figures) is in `docs/studies/sast/`. ± is the standard deviation over runs. Differences are
+paired by fold and seed; their 95% interval is Student's over folds, each the mean of its seeds
+(over seeds for saccade-mnist). The training parts of two folds overlap, so the intervals are
+somewhat too narrow, and no correction is made for the number of comparisons. Training seconds are
+of one thread while a second training ran beside it. "Half of the events" drops each event with
+probability ½, noise adds 1 event a second, pixel and polarity. Arms are the experiment files in
+`configs/controls/`, `configs/nmnist-1k.yaml` (SAST) and `configs/recommended.yaml`."""

@@ -1,0 +1,117 @@
+"""What the study runs: arms, splits and the grid, each as an ordinary config.
+
+An arm is an experiment file of `configs/`. On N-MNIST-1k it runs as it stands, over five folds and
+two seeds; on saccade-mnist its training and conversion act on the quickstart's recordings (half of
+them) and network, over three seeds. Every training is deployed at 8 and at 4 bits.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.config_file import extended, parse_config, read_tree
+from pipeline.stages import lineage
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
+RECORDS = ROOT / "docs" / "studies" / "sast"
+RUNS = Path("runs/study-sast")
+
+NMNIST, SACCADE, GRID = "nmnist-1k", "saccade-mnist", "grid"
+BITS = (8, 4)
+FOLDS, FOLD_SEEDS, SACCADE_SEEDS = 5, 2, 3
+GRID_SLOPES, GRID_RHOS = (1.0, 2.0, 5.0), (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
+SACCADE_TRAIN = 2000
+
+ARMS: Mapping[str, tuple[str, str]] = {
+    "plain": ("plain surrogate-forward", "controls/plain.yaml"),
+    "sast": ("SAST", "nmnist-1k.yaml"),
+    "slope": ("slope schedule", "controls/slope.yaml"),
+    "slope-sast": ("slope schedule and SAST", "controls/slope-sast.yaml"),
+    "hard-forward": ("hard forward", "controls/hard-forward.yaml"),
+    "compute-matched": ("plain, as many gradients as SAST", "controls/compute-matched.yaml"),
+    "slope-matched": ("slope schedule, as many gradients", "controls/slope-matched.yaml"),
+    "random": ("random weight perturbation", "controls/random-perturbation.yaml"),
+    "theory": ("theory alignment", "controls/theory-alignment.yaml"),
+    "plain-calibrated": ("plain, thresholds calibrated", "controls/plain-calibrated.yaml"),
+    "sast-calibrated": ("SAST, thresholds calibrated", "controls/sast-calibrated.yaml"),
+    "low-bit": ("fine-tuned at 4 bits", "controls/low-bit.yaml"),
+    "recommended": ("recommended recipe", "recommended.yaml"),
+    "recipe-without-sast": ("recipe without SAST", "controls/recipe-without-sast.yaml"),
+    "recipe-dense": ("recipe, no weight pruned", "controls/recipe-dense.yaml"),
+    "recipe-hard": ("recipe, hard forward", "controls/recipe-hard.yaml"),
+    "recipe-smooth": ("recipe, slope kept low", "controls/recipe-smooth.yaml"),
+}
+"""Name → what it is called in the tables, and its experiment file."""
+
+_EVALUATE = {
+    "targets": ["reference", "onnxruntime"],
+    "threads": 1,
+    "corruptions": [{"kind": "drop", "share": 0.5}, {"kind": "noise", "hz_per_pixel": 1.0}],
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run: the file of its record, its name and its config."""
+
+    file: str
+    name: str
+    config: Config
+
+    @property
+    def record(self) -> Path:
+        """The file that gets the run's record."""
+        return RECORDS / f"{self.file}.json"
+
+
+def plan() -> list[list[Planned]]:
+    """Return all runs, those that share a training together; what matters most comes first.
+
+    Raises:
+        HardspikeError: an experiment file has faults.
+    """
+    trainings: dict[str, list[Planned]] = {}
+    first, *others = range(FOLD_SEEDS)
+    runs = [*_arms_on(NMNIST, [first]), *_grid(), *_arms_on(SACCADE, range(SACCADE_SEEDS))]
+    for run in (*runs, *_arms_on(NMNIST, others)):
+        trainings.setdefault(lineage(run.config)[0], []).append(run)
+    return list(trainings.values())
+
+
+def _arms_on(dataset: str, seeds: Iterable[int]) -> Iterator[Planned]:
+    folds = range(FOLDS) if dataset == NMNIST else (None,)
+    for seed in seeds:
+        for fold in folds:
+            for arm, (_, file) in ARMS.items():
+                tree = read_tree(CONFIGS / file)
+                split = f"seed{seed}" if fold is None else f"fold{fold}-seed{seed}"
+                source = {} if fold is None else {"folds": FOLDS, "fold": fold}
+                if dataset == SACCADE:
+                    quickstart = read_tree(CONFIGS / "quickstart.yaml")
+                    tree |= {"data": quickstart["data"], "network": quickstart["network"]}
+                    source = {"train": SACCADE_TRAIN}
+                changes = {"seed": seed, "data": {"source": source}}
+                for bits in BITS:
+                    name = f"{dataset}-{arm}-{split}-{bits}bit"
+                    yield _planned(f"{dataset}-{arm}", name, extended(tree, changes), bits)
+
+
+def _grid() -> Iterator[Planned]:
+    for seed in range(FOLD_SEEDS):
+        for slope in GRID_SLOPES:
+            for rho in GRID_RHOS:
+                train = {"rho": rho, "slope": {"start": slope}}
+                changes = {"seed": seed, "train": train, "data": {"source": {"folds": FOLDS}}}
+                tree = extended(read_tree(CONFIGS / "nmnist-1k.yaml"), changes)
+                for bits in BITS:
+                    name = f"{GRID}-beta{slope:g}-rho{rho:g}-seed{seed}-{bits}bit"
+                    yield _planned(GRID, name, tree, bits)
+
+
+def _planned(file: str, name: str, tree: Mapping[str, Any], bits: int) -> Planned:
+    own = {"name": name, "convert": {"weight_bits": bits}}
+    whole = extended(dict(tree), own) | {"evaluate": _EVALUATE}
+    return Planned(file, name, parse_config(whole, name))

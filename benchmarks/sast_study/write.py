@@ -1,0 +1,37 @@
+"""Writing the study: page, headline and pictures from the records and the timed steps."""
+
+from pathlib import Path
+
+from benchmarks.records import read_records
+from benchmarks.sast_study.page import PICTURES, page
+from benchmarks.sast_study.pictures import arms_picture, cost_picture, grid_picture
+from benchmarks.sast_study.tables import Records, headline
+from benchmarks.training_step import read_steps
+from export.files import write_bytes, write_json
+
+SCHEMA = "hardspike.study/1"
+STEPS = Path("step/pairs.json")
+"""Below the records' folder: what `benchmarks.training_step` measured."""
+
+
+def write_study(folder: Path) -> None:
+    """Write `<study>.md` and `<study>.json` beside the records' folder, and pictures in it.
+
+    Raises:
+        HardspikeError: a record or the timed steps are missing or have faults.
+    """
+    text, figures, records = build_study(folder)
+    write_bytes(folder.with_suffix(".md"), text.encode())
+    write_json(folder.with_suffix(".json"), figures)
+    for name, draw in zip(PICTURES, (grid_picture, arms_picture, cost_picture), strict=True):
+        draw(records, folder / name)
+
+
+def build_study(folder: Path) -> tuple[str, dict[str, object], Records]:
+    """Return the page, the figures for `<study>.json`, and the records behind both."""
+    found = read_records(folder)
+    records, steps = Records.of(found), read_steps(folder / STEPS)
+    short = headline(records, steps)
+    counts = {name: len(runs) for name, runs in sorted(records.by_file.items())}
+    figures: dict[str, object] = {"schema": SCHEMA, "headline": short, "runs": counts}
+    return page(records, short, steps), figures, records

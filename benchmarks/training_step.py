@@ -1,0 +1,91 @@
+"""SAST's training step against the plain one, on the same network and minibatches, in pairs.
+
+    python -m benchmarks.training_step [--pairs N] [--steps N] [--out FILE]
+
+One step is what training does with a minibatch: its spikes to tensors, the gradients, the
+optimiser. Each pair times so many plain steps and then as many of SAST, so that a change of the
+machine's speed meets both.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.statistics import plus_minus, summary
+from export.errors import EXIT_STATUS, HardspikeError
+from export.files import read_json, write_json
+from pipeline.config import Config
+from pipeline.config_file import load_config
+from pipeline.data.sources import load_dataset
+from pipeline.train import build_network
+from pipeline.training.loop import time_steps
+
+SCHEMA = "hardspike.training-step/1"
+
+
+def measure(config: Config, pairs: int, steps: int) -> dict[str, Any]:
+    """Return milliseconds a step of either kind, one entry a pair."""
+    dataset = load_dataset(config.data, "train")
+    network = build_network(config, dataset)
+    network.reset_parameters(config.seed)
+    rho = {"plain_ms": 0.0, "sast_ms": config.train.rho}
+    found: dict[str, list[float]] = {name: [] for name in rho}
+    for pair in range(pairs + 1):
+        for name, value in rho.items():
+            seconds = time_steps(network, dataset, config.train, value, steps, pair)
+            if pair:  # the first warms up
+                found[name].append(1000 * seconds / steps)
+    return {
+        "schema": SCHEMA,
+        "batch_size": config.train.batch_size,
+        "threads": torch.get_num_threads(),
+        "steps": steps,
+        "torch": torch.__version__,
+        **{name: [round(value, 4) for value in values] for name, values in found.items()},
+    }
+
+
+def read_steps(path: Path) -> dict[str, Any]:
+    """Read what was measured.
+
+    Raises:
+        HardspikeError: the file is missing or not what this benchmark writes.
+    """
+    found = read_json(path)
+    names = ("plain_ms", "sast_ms")
+    whole = isinstance(found, dict) and all(
+        isinstance(found.get(name), list) and found[name] for name in names
+    )
+    if not whole or found.get("schema") != SCHEMA or len({len(found[n]) for n in names}) > 1:
+        raise HardspikeError(f"{path}: is not what `make bench-step` writes; run it again")
+    return dict(found)
+
+
+def main() -> int:
+    """Measure, print and, where asked to, keep the pairs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("configs/nmnist-1k.yaml"))
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        found = measure(load_config(options.config), options.pairs, options.steps)
+        if options.out:
+            write_json(options.out, found)
+    except HardspikeError as error:
+        print(f"hardspike: {error}", file=sys.stderr)
+        return EXIT_STATUS
+    plain, sharp = found["plain_ms"], found["sast_ms"]
+    print(f"plain {plus_minus(summary(plain))} ms, SAST {plus_minus(summary(sharp))} ms a step")
+    ratio = summary([b / a for a, b in zip(plain, sharp, strict=True)])
+    print(f"ratio {plus_minus(ratio, 3)} over {options.pairs} pairs")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

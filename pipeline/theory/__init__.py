@@ -1,0 +1,1 @@
+"""The theory of sharpness-aware surrogate training, held against a trained network."""
