@@ -269,10 +269,10 @@ def _utc(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def locked(run: Path, marker: str = CONFIG_FILE) -> Iterator[None]:
+def locked(run: Path, kind: str = "run", marker: str = CONFIG_FILE) -> Iterator[None]:
     """Hold the run folder for one process; the lock goes with the process, however it ends.
 
-    `marker` is the file by which a folder that is not empty is known.
+    A folder of another `kind` than a run is known by another `marker`, a file in it.
 
     Raises:
         HardspikeError: the folder cannot be written, is something else than a run, or another
@@ -283,8 +283,8 @@ def locked(run: Path, marker: str = CONFIG_FILE) -> Iterator[None]:
         foreign = [path.name for path in run.iterdir() if path.name != ".lock"]
         if foreign and not (run / marker).exists():
             raise HardspikeError(
-                f"{run}: holds {sorted(foreign)[0]}, but no {marker}; "
-                f"allowed is a folder with {marker}, or a new or empty one"
+                f"{run}: is no {kind} folder (it holds {sorted(foreign)[0]}, but no {marker}); "
+                f"allowed is a {kind}, or a new or empty folder"
             )
         handle = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:

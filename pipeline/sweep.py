@@ -40,7 +40,7 @@ def run_sweep(
     """
     if (parent / CONFIG_FILE).exists():
         raise HardspikeError(f"{parent}: is a run folder; allowed is a sweep, or a new folder")
-    with locked(parent, INDEX), reporter.bar("sweep", "runs") as progress:
+    with locked(parent, "sweep", INDEX), reporter.bar("sweep", "runs") as progress:
         there = runs_below(parent)
         runs = placed(planned, there)
         sweep = _Sweep(runs, parent, jobs, reporter, relatives(runs, there, parent))

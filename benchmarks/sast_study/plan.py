@@ -1,8 +1,9 @@
 """What the study runs: arms, splits and the grid, each as an ordinary config.
 
 An arm is an experiment file of `configs/`. On N-MNIST-1k it runs as it stands, over five folds and
-two seeds; on saccade-mnist its training and conversion act on the quickstart's recordings (half of
-them) and network, over three seeds. Every training is deployed at 8 and at 4 bits.
+two seeds; on saccade-mnist its training and conversion act on a quarter of the quickstart's
+training recordings and on its network, over three seeds. Every training is deployed at 8 and at 4
+bits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ NMNIST, SACCADE, GRID = "nmnist-1k", "saccade-mnist", "grid"
 BITS = (8, 4)
 FOLDS, FOLD_SEEDS, SACCADE_SEEDS = 5, 2, 3
 GRID_SLOPES, GRID_RHOS = (1.0, 2.0, 5.0), (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
-SACCADE_TRAIN = 2000
+SACCADE_TRAIN = 1000
 
 ARMS: Mapping[str, tuple[str, str]] = {
     "plain": ("plain surrogate-forward", "controls/plain.yaml"),

@@ -63,7 +63,7 @@ def membrane_integers(
     `usual` is the layer under the largest-weight scale; `form_JJ` gives the squared error,
     `largest_drive` is that of `hardware.membrane_error.InputStatistics`.
     """
-    fit = _as_nearest
+    fit: _Fit = _as_nearest
     if rounding == "membrane":
         fit = _membrane_fit(usual, demands, form_JJ)
     found = [fit(layer, usual)]

@@ -22,6 +22,7 @@ LARGEST_STEP = 1.0
 """No perturbation here moves one input value by more than this."""
 _RADII = (0.01, 0.1, 1.0)
 _FLIPS = 8
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,15 @@ def responses(
 ) -> Responses:
     """Perturb one recording and hold each change of the evidence against Σ r[t]·‖Δx[t]‖.
 
-    `order` is 2 or infinity: of the norm over inputs, over steps and over classes alike.
+    `order` is 2 or infinity: of the norm over inputs, over steps and over classes alike. What
+    float64 rounding alone can do to the evidence is taken off each change: a saturated network
+    moves by less than that.
     """
     with torch.no_grad():
         evidence = network(torch.cat([spikes_TBCHW, spikes_TBCHW + changes_TDCHW], 1), activation)
-    change_D = torch.linalg.vector_norm(evidence[1:] - evidence[0], order, dim=1)
+    rounding = _ROUNDING * (1 + float(torch.linalg.vector_norm(evidence, math.inf)))
+    moved_D = torch.linalg.vector_norm(evidence[1:] - evidence[0], order, dim=1)
+    change_D = (moved_D - rounding).clamp(min=0)
     step_norms_TD = torch.linalg.vector_norm(changes_TDCHW.flatten(2), order, dim=2)
     sizes_D = torch.linalg.vector_norm(step_norms_TD, order, dim=0)
     limits_D = torch.tensor(per_step, dtype=torch.float64) @ step_norms_TD

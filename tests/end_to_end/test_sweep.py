@@ -63,7 +63,7 @@ def test_a_sweep_goes_on_after_failures_shares_its_training_and_is_resumed(tmp_p
     faults = [line for line in done.stderr.splitlines() if line.startswith("hardspike: ")]
     assert len(faults) == 2, done.stderr
     assert f"hardspike: {first.name}: was ended by signal 9" in faults[0]
-    assert f"hardspike: {blocked.name}: {blocked}: holds letter.txt" in faults[1]
+    assert f"hardspike: {blocked.name}: {blocked}: is no run folder" in faults[1]
     status = {name: entry["status"] for name, entry in entries(parent).items()}
     assert status == {first.name: "failed", second.name: "done", blocked.name: "failed"}
     assert entries(parent)[second.name]["figures"]["n"] == 20

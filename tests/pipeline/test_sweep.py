@@ -341,8 +341,8 @@ def test_a_sweep_refuses_a_run_another_folder_and_a_second_sweep(tmp_path: Path)
     assert "is a run folder" in refused(tmp_path / "run")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").touch()
-    assert "holds letter.txt, but no sweep.json" in refused(tmp_path / "home")
-    with locked(tmp_path / "sweep", "sweep.json"):
+    assert "no sweep folder (it holds letter.txt, but no sweep.json)" in refused(tmp_path / "home")
+    with locked(tmp_path / "sweep", "sweep", "sweep.json"):
         assert "another hardspike process" in refused(tmp_path / "sweep")
     assert os.listdir(tmp_path / "sweep") == [".lock"]  # noqa: PTH208
 

@@ -40,12 +40,13 @@ def test_extremes_over_an_interval_are_those_of_a_grid(
         (neuron.kept_slope(u).abs().max(), neuron.largest_kept_slope(low, high)),
         (neuron.spike_slope(u).max(), neuron.largest_spike_slope(low, high)),
     ):
-        assert float(found) <= bound * (1 + 1e-12)
+        # 1 − σ carries a rounding of 1e−16, whatever its size.
+        assert float(found) <= bound * (1 + 1e-12) + 1e-14
         assert float(found) >= bound * (1 - 2e-2) - 1e-9
     least, most = neuron.kept_range(*torch.tensor([low, high], dtype=torch.float64))
     kept = neuron.kept(u)
     assert float(least) == pytest.approx(float(kept.min()), abs=1e-12)
-    assert float(most) >= float(kept.max()) - 1e-12 * abs(float(most))
+    assert float(most) >= float(kept.max()) - 1e-12 * abs(float(most)) - 1e-13
     assert float(most) == pytest.approx(float(kept.max()), rel=1e-2, abs=1e-9)
 
 
