@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench-real bench-latency bench-swap bench-step bench-lava study-sast clean
+.PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast clean
 
 demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
@@ -24,10 +24,6 @@ bench-real: demo
 
 bench-latency: demo
 	$(BIN)/python -m benchmarks.latency runs/quickstart
-
-# What the hard threshold costs on real recordings, plain against SAST, over five folds.
-bench-swap: $(READY)
-	$(BIN)/python -m benchmarks.hard_swap
 
 # SAST's training step against the plain one.
 bench-step: $(READY)

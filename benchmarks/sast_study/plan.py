@@ -1,8 +1,8 @@
 """What the study runs: arms, splits and the grid, each as an ordinary config.
 
 An arm is an experiment file of `configs/`. On N-MNIST-1k it runs as it stands, over five folds and
-two seeds; on saccade-mnist its training and conversion act on a quarter of the quickstart's
-training recordings and on its network, over three seeds. Every training is deployed at 8 and at 4
+two seeds; on saccade-mnist it takes a quarter of the quickstart's training recordings and the
+quickstart's layers, over three seeds. Every training is deployed at 8 and at 4
 bits.
 """
 
@@ -91,13 +91,20 @@ def _arms_on(dataset: str, seeds: Iterable[int]) -> Iterator[Planned]:
                 split = f"seed{seed}" if fold is None else f"fold{fold}-seed{seed}"
                 source = {} if fold is None else {"folds": FOLDS, "fold": fold}
                 if dataset == SACCADE:
-                    quickstart = read_tree(CONFIGS / "quickstart.yaml")
-                    tree |= {"data": quickstart["data"], "network": quickstart["network"]}
+                    tree = _on_quickstart(tree)
                     source = {"train": SACCADE_TRAIN}
                 changes = {"seed": seed, "data": {"source": source}}
                 for bits in BITS:
                     name = f"{dataset}-{arm}-{split}-{bits}bit"
                     yield _planned(f"{dataset}-{arm}", name, extended(tree, changes), bits)
+
+
+def _on_quickstart(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an arm on the quickstart's recordings and layers, all else its own."""
+    quickstart = read_tree(CONFIGS / "quickstart.yaml")
+    held = {"validation_fraction": tree["data"]["validation_fraction"]}
+    layers = {"layers": quickstart["network"]["layers"]}
+    return {**tree, "data": quickstart["data"] | held, "network": tree["network"] | layers}
 
 
 def _grid() -> Iterator[Planned]:
