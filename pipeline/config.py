@@ -173,6 +173,17 @@ class SAST(Model):
                 f"rho_warmup.zero_epochs is {self.rho_warmup.zero_epochs} of {self.epochs} epochs, "
                 "so rho would never act; allowed are fewer, or rho 0"
             )
+        if self.second_batch == "independent" and self.perturbation.direction == "random":
+            raise ValueError(
+                "second_batch: independent needs two gradients, and perturbation.direction: random "
+                "takes one; allowed with it is second_batch: same"
+            )
+        warm = self.rho_warmup.zero_epochs + self.rho_warmup.ramp_epochs
+        if self.rho > 0 and self.rho_decay != "none" and warm >= self.epochs:
+            raise ValueError(
+                f"rho_decay follows the warm-up, which takes {warm} of {self.epochs} epochs; "
+                "allowed are fewer, or rho_decay: none"
+            )
         return self
 
 

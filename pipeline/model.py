@@ -119,9 +119,9 @@ class SpikingNetwork(nn.Module):
             layer.reset_parameters(self.settings.weight_gain, generator)
 
     def prune(self, share: float) -> None:
-        """Keep `share` of every layer's weights, the smallest, at zero from now on.
+        """Set `share` of every layer's weights, the smallest, to zero and keep them out of use.
 
-        Done again it chooses the same ones, so a training that goes on needs no record of them.
+        Their choice depends on the weights alone, so a training that goes on needs no record of it.
         """
         for layer in self._layers():
             size = layer.weight.detach().abs().flatten()

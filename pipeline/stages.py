@@ -61,7 +61,13 @@ class Stage:
 
 
 STAGES = (
-    Stage("train", (), ("seed", "data", "network", "train"), _TRAIN, ("torch", "numpy", "tonic")),
+    Stage(
+        "train",
+        (),
+        ("seed", "data", "network", "train"),
+        _TRAIN,
+        ("torch", "numpy", "numba", "tonic"),
+    ),
     Stage(
         "convert",
         ("train",),
@@ -74,7 +80,7 @@ STAGES = (
             "hardware",
             "export",
         ),
-        ("torch", "numpy"),
+        ("torch", "numpy", "numba"),
     ),
     Stage(
         "deploy",

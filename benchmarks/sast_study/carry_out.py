@@ -78,9 +78,12 @@ def _run(runs: Sequence[Planned]) -> str:
 
     torch.set_num_threads(1)
     os.chdir(Path(__file__).resolve().parents[2])
-    folders, texts = [RUNS / run.name for run in runs], []
+    texts = []
+    finished = sorted(path for path in RUNS.glob("*") if (path / "train").is_dir())
+    folders = [RUNS / run.name for run in runs]
     for run, folder in zip(runs, folders, strict=True):
-        run_stages(run.config, folder, STAGES, Reporter(quiet=True), siblings=folders)
+        siblings = [*folders, *(path for path in finished if path not in folders)]
+        run_stages(run.config, folder, STAGES, Reporter(quiet=True), siblings=siblings)
         record = write_record(folder, run.record)
         bits, deployed = record.figures.weight_bits, record.figures.deployed
         texts.append(f"{bits} bit {100 * deployed.accuracy:.1f}%")

@@ -266,24 +266,30 @@ def _validate(
 ) -> dict[str, Tensor]:
     """Add the validation accuracies to the history; return the best weights so far.
 
-    Without validation recordings the last epoch is the best.
+    Without validation recordings the last epoch is the best. Weights of which more are pruned come
+    before any of which fewer are, however good, so that what is kept has the share asked for.
     """
-    score = (0.0, 0.0)
-    if len(validation.labels_B):
-        activation = work.activation
-        hard = Activation(activation.surrogate, activation.slope, "hard")
-        accuracy = {
-            "smooth": _accuracy(work.network, validation, activation),
-            "hard": _accuracy(work.network, validation, hard),
-        }
-        progress.history[-1] |= {f"validation_{key}": value for key, value in accuracy.items()}
-        chosen = "hard" if work.phase.forward == "hard" else work.settings.select_by
-        other = "smooth" if chosen == "hard" else "hard"
-        score = (accuracy[chosen], accuracy[other])
-    if score >= progress.best_score or not best or not len(validation.labels_B):
+    score = _score(work, validation, progress.history[-1])
+    before = phase_at(work.settings, max(progress.best_epoch, 0))
+    pruned = not best or work.phase.prune > before.prune
+    if pruned or score >= progress.best_score or not len(validation.labels_B):
         progress.best_score, progress.best_epoch = score, work.epoch
         return work.network.weights()
     return best
+
+
+def _score(work: _Epoch, validation: Dataset, history: dict[str, float]) -> tuple[float, float]:
+    """Return the accuracy that selects and the one that breaks ties, and note both."""
+    if not len(validation.labels_B):
+        return 0.0, 0.0
+    activation = work.activation
+    hard = _accuracy(work.network, validation, replace(activation, forward="hard"))
+    history["validation_hard"] = hard
+    if activation.forward == "hard":  # there is no smooth network
+        return hard, 0.0
+    smooth = _accuracy(work.network, validation, activation)
+    history["validation_smooth"] = smooth
+    return (hard, smooth) if work.settings.select_by == "hard" else (smooth, hard)
 
 
 def _accuracy(network: SpikingNetwork, data: Dataset, activation: Activation) -> float:

@@ -17,6 +17,7 @@ to the very same bits, ρ = 0 without a second pass, a radius a layer, a random 
 second minibatch.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -51,8 +52,9 @@ def sharpness_aware_gradient(
     `second_loss_of` is the loss on an independent minibatch; without it both passes share one.
     `generator` (of the processor) draws a random direction.
 
-    Returns the loss (at w; a random direction has it at w + ε alone) and the number of gradient
-    evaluations: 1 when ρ is 0 or the direction random, else 2.
+    Returns the loss and the number of gradient evaluations: 1 when ρ is 0 or the direction random,
+    else 2. The loss is that at w; where only that at w + ε is known or finite, or it alone is not,
+    it is that.
     """
     chosen = perturbation if perturbation is not None else Perturbation()
     if rho == 0:
@@ -64,8 +66,8 @@ def sharpness_aware_gradient(
     loss = gradient(loss_of, parameters)
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
     epsilon = ascent(parameters, grads, rho, chosen)
-    _gradient_at(second_loss_of or loss_of, parameters, epsilon)
-    return loss, 2
+    second = _gradient_at(second_loss_of or loss_of, parameters, epsilon)
+    return loss if math.isfinite(second) else second, 2
 
 
 def ascent(

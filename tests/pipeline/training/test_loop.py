@@ -228,6 +228,22 @@ def test_fine_tuning_goes_on_from_the_best_and_ends_on_the_grid(tmp_path: Path) 
         assert weight.any()
 
 
+def test_an_unpruned_epoch_is_not_kept_however_good(tmp_path: Path) -> None:
+    """With nearly all weights gone the network guesses; an earlier epoch has learned more."""
+    chosen = settings(epochs=12, prune=0.97, optimizer={"kind": "adam", "learning_rate": 0.02})
+    found = run(tmp_path, chosen)
+    scores = [entry["validation_hard"] for entry in found.progress.history]
+    assert max(scores[:4]) > max(scores[-3:])
+    weights = torch.cat([weight.flatten() for weight in found.weights.values() if weight.dim() > 1])
+    assert (weights == 0).float().mean() > 0.95
+
+
+def test_a_network_of_hard_spikes_has_no_smooth_accuracy(tmp_path: Path) -> None:
+    history = run(tmp_path, settings(forward="hard", epochs=1)).progress.history
+    assert "validation_hard" in history[0]
+    assert "validation_smooth" not in history[0]
+
+
 def test_noise_on_the_weights_is_gone_from_what_is_kept(tmp_path: Path) -> None:
     """A learning rate of nearly nothing keeps the weights; noise would show in them."""
     for name in ("before", "after"):

@@ -138,3 +138,11 @@ def test_the_second_gradient_is_of_the_second_minibatch() -> None:
     assert loss == float(loss_of(parameters, inputs, targets).detach())
     for parameter, new in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, new)
+
+
+def test_a_loss_that_is_not_finite_at_the_moved_weights_is_told() -> None:
+    """√(1 − w) is known at w = 0.5 and not at w + ε = 1.5."""
+    weight = nn.Parameter(torch.tensor([0.5]))
+    loss, _ = sharpness_aware_gradient(lambda: -(1 - weight).sqrt().sum(), [weight], 1.0)
+    assert loss != loss
+    assert weight.item() == 0.5
