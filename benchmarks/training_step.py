@@ -48,6 +48,28 @@ def measure(config: Config, pairs: int, steps: int) -> dict[str, Any]:
     }
 
 
+def measure_steps(
+    config: Path, out: Path | None, pairs: int = 20, steps: int = 20
+) -> dict[str, Any]:
+    """Measure on one thread and, where `out` is given, keep the pairs there."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        found = measure(load_config(config), pairs, steps)
+    finally:
+        torch.set_num_threads(threads)
+    if out is not None:
+        write_json(out, found)
+    return found
+
+
+def at_least_one(text: str) -> int:
+    """Return an argument that is a whole number of 1 or more, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed 1 or more")
+    return int(text)
+
+
 def read_steps(path: Path) -> dict[str, Any]:
     """Read what was measured.
 
@@ -68,15 +90,12 @@ def main() -> int:
     """Measure, print and, where asked to, keep the pairs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=Path("configs/nmnist-1k.yaml"))
-    parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--pairs", type=at_least_one, default=20)
+    parser.add_argument("--steps", type=at_least_one, default=20)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    torch.set_num_threads(1)
     try:
-        found = measure(load_config(options.config), options.pairs, options.steps)
-        if options.out:
-            write_json(options.out, found)
+        found = measure_steps(options.config, options.out, options.pairs, options.steps)
     except HardspikeError as error:
         print(f"hardspike: {error}", file=sys.stderr)
         return EXIT_STATUS

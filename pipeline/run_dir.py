@@ -27,7 +27,15 @@ SCHEMA = "hardspike.stage/1"
 CONFIG_FILE = "config.json"
 STATE = ".state.safetensors"
 """What a killed training goes on from; it goes when the stage is done."""
-_PACKAGES = ("torch", "numpy", "numba", "tonic", "onnx", "onnxruntime", "nir", "h5py") + (
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "numba",
+    "tonic",
+    "onnx",
+    "onnxruntime",
+    "nir",
+    "h5py",
     "safetensors",
 )
 _ASIDE = ".manifest-before"

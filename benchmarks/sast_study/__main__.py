@@ -11,19 +11,22 @@ import os
 import sys
 
 from benchmarks.sast_study.carry_out import carry_out, missing, recorded
-from benchmarks.sast_study.plan import RECORDS, plan
-from benchmarks.sast_study.write import write_study
+from benchmarks.sast_study.plan import CONFIGS, RECORDS, plan
+from benchmarks.sast_study.write import STEPS, write_study
+from benchmarks.training_step import at_least_one, measure_steps
 from export.errors import EXIT_STATUS, HardspikeError
 
 
 def main() -> int:
     """Run what is missing and write the page."""
     parser = argparse.ArgumentParser(prog="sast_study", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1)))
+    parser.add_argument("--jobs", type=at_least_one, default=max(1, (os.cpu_count() or 1)))
     parser.add_argument("--only", default="", help="run only what has this text in its name")
     parser.add_argument("--page", action="store_true", help="run nothing, write the page alone")
     options = parser.parse_args()
     try:
+        if not (RECORDS / STEPS).exists():
+            measure_steps(CONFIGS / "nmnist-1k.yaml", RECORDS / STEPS)
         failed = [] if options.page else _run(options.jobs, options.only)
         write_study(RECORDS)
     except HardspikeError as error:

@@ -1,6 +1,6 @@
 """The study's tables and headline, from the records alone. Accuracies are in percent."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +106,15 @@ class Records:
         """Return an arm's runs at so many bits."""
         runs = self.by_file.get(f"{dataset}-{arm}", ())
         return tuple(run for run in runs if run.figures.weight_bits == bits)
+
+    def on_folds(self, folds: Collection[int]) -> "Records":
+        """Return the records of some folds alone."""
+        return Records(
+            {
+                name: tuple(run for run in runs if run.fold in folds)
+                for name, runs in self.by_file.items()
+            }
+        )
 
     def arms(self, dataset: str) -> list[str]:
         """Return the arms that have runs at every bit width, in the order of the study."""
@@ -214,33 +223,49 @@ def _complete(matches: set[Match]) -> list[Match]:
 
 def comparison_table(records: Records, dataset: str) -> list[Row]:
     """Return the paired differences of deployed accuracy in points; the head comes first."""
-    rows: list[Row] = [("first minus second", "8 bit", "4 bit", "SynOps (10³)")]
+    rows: list[Row] = [("first minus second", "over", "8 bit", "4 bit", "SynOps (10³)")]
     for pair in COMPARISONS:
         found = [
             difference(records, dataset, pair, deployed, 8),
             difference(records, dataset, pair, deployed, 4),
             difference(records, dataset, pair, synops, 8),
         ]
-        if all(one is not None for one in found):
+        known = [one for one in found if one is not None]
+        if len(known) == len(found):
             names = " − ".join(ARMS[arm][0] for arm in pair)
-            cells = [with_interval(one) for one in found[:2] if one is not None]
-            cells += [with_interval(one, 0) for one in found[2:] if one is not None]
-            rows.append((names, *cells))
+            eight, four, ops = known
+            cells = (with_interval(eight), with_interval(four), with_interval(ops, 0))
+            rows.append((names, f"{eight.n} {eight.unit}", *cells))
     return rows
 
 
 def best(records: Records, figure: Figure) -> str:
-    """Return the arm with the largest mean of a figure on N-MNIST-1k at 8 bits."""
-    means = {
-        arm: summary(list(values.values())).mean
-        for arm in records.arms(NMNIST)
-        if (values := records.values(NMNIST, arm, figure))
+    """Return the arm with the largest mean of a figure on N-MNIST-1k at 8 bits.
+
+    The mean is over the folds and seeds that all arms with that figure have.
+
+    Raises:
+        HardspikeError: no run has it, or the arms have no fold and seed in common.
+    """
+    values = {
+        arm: found for arm in records.arms(NMNIST) if (found := records.values(NMNIST, arm, figure))
     }
+    common = set.intersection(*map(set, values.values())) if values else set()
+    if not common:
+        raise HardspikeError(
+            f"the study's records: found no fold and seed of {NMNIST} in all of "
+            f"{', '.join(values) or 'its arms'}; `make study-sast` runs them"
+        )
+    means = {arm: summary([found[match] for match in common]).mean for arm, found in values.items()}
     return max(means, key=lambda arm: means[arm])
 
 
 def headline(records: Records, steps: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the study's figures in short, each as mean, standard deviation and n of its runs."""
+    """Return the study's figures in short, each as mean, standard deviation and n of its runs.
+
+    Raises:
+        HardspikeError: the records lack the runs of a figure.
+    """
     best_smooth = records.values(NMNIST, best(records, smooth), smooth)
     arm = best(records, deployed)
     best_deployed = {bits: records.values(NMNIST, arm, deployed, bits) for bits in (8, 4)}
@@ -261,6 +286,12 @@ def headline(records: Records, steps: Mapping[str, Any]) -> dict[str, dict[str, 
             recipe_ops[match] / plain_ops[match] for match in sorted(recipe_ops.keys() & plain_ops)
         ],
     }
+    for name, values in found.items():
+        if not values:
+            raise HardspikeError(
+                f"the study's records: found no runs for {name} on {NMNIST}; "
+                "`make study-sast` runs them"
+            )
     return {name: _as_json(summary(values)) for name, values in found.items()}
 
 

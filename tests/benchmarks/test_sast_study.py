@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,14 @@ def test_every_run_on_record_gave_onnx_runtime_the_references_spikes() -> None:
     for record in read_records(RECORDS):
         target = record.figures.targets["onnxruntime"]
         assert (target.status, target.spike_agreement) == ("ok", 1.0)
+
+
+def test_a_run_of_another_config_is_due_again() -> None:
+    run = next(run for runs in plan() for run in runs if (run.file, run.name) in recorded())
+    done = recorded()
+    assert missing([[run]], done) == []
+    changed = run.config.model_copy(update={"seed": run.config.seed + 100})
+    assert missing([[replace(run, config=changed)]], done) == [[replace(run, config=changed)]]
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)

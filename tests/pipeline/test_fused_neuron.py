@@ -1,14 +1,16 @@
 """The compiled time loop against torch's, and against its own number of threads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
-from pipeline.fused_neuron import rows
+from pipeline import neuron
+from pipeline.fused_neuron import Constants, Rows, rows
 from pipeline.neuron import Activation, Forward, lif
 
 CHANNELS_LAST = torch.channels_last
@@ -81,6 +83,49 @@ def test_a_membrane_that_is_not_a_number_stays_so() -> None:
     inputs = torch.tensor([[float("nan"), 1.0]])
     spikes = lif(inputs, 0.9, 1.0, Activation("sigmoid", 2.0, "smooth"))
     assert spikes.isnan().tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize("layout", ["first", "last"])
+def test_a_network_in_training_goes_through_the_compiled_loop(
+    layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def noted(name: str) -> None:
+        kernel = getattr(neuron, name)
+
+        def noting(arrays: Sequence[Rows], constants: Constants) -> None:
+            calls.append(name)
+            kernel(arrays, constants)
+
+        monkeypatch.setattr(neuron, name, noting)
+
+    noted("fire")
+    noted("fire_backward")
+    images = torch.rand(6, 2, 9, 9, generator=torch.Generator().manual_seed(0))
+    if layout == "last":
+        images = images.contiguous(memory_format=CHANNELS_LAST)
+    weight = torch.randn(3, 2, 3, 3, generator=torch.Generator().manual_seed(1))
+    weight.requires_grad_()
+    drive_TBN = functional.conv2d(images, weight).view(3, 2, 3, 7, 7)
+    spikes = lif(drive_TBN, 0.9, 0.5, Activation("sigmoid", 3.0, "smooth"))
+    torch.autograd.grad(spikes.sum(0).square().sum(), weight)
+    assert calls == ["fire", "fire_backward"]
+
+
+def test_a_gradient_in_another_order_of_memory_gives_the_same() -> None:
+    inputs, activation = drive((3, 2, 4, 5, 6), 2), Activation("sigmoid", 3.0, "smooth")
+    found = []
+    for order in ("same", "transposed"):
+        leaf = inputs.detach().clone().requires_grad_()
+        spikes = lif(leaf, 0.9, 0.5, activation)
+        weights = torch.arange(float(spikes.numel())).view(spikes.shape).sin()
+        if order == "transposed":
+            weights = weights.transpose(3, 4).contiguous().transpose(3, 4)
+        spikes.backward(weights)  # type: ignore[no-untyped-call]
+        assert leaf.grad is not None
+        found.append(leaf.grad)
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+"""The study's tables, sentences and headline on made-up records, worked out by hand."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from benchmarks.records import RunRecord, read_records
+from benchmarks.sast_study.page import conclusions
+from benchmarks.sast_study.plan import GRID, NMNIST, RECOMMENDED, RECORDS
+from benchmarks.sast_study.tables import (
+    Records,
+    arm_table,
+    best,
+    comparison_table,
+    deployed,
+    difference,
+    grid_table,
+    headline,
+    smooth,
+)
+from export.errors import HardspikeError
+
+STEPS = {"plain_ms": [10.0, 20.0], "sast_ms": [18.0, 38.0]}
+
+
+def record(arm: str, fold: int, bits: int, figures: Mapping[str, Any], seed: int = 0) -> RunRecord:
+    """Return a committed record with other figures, of 100 recordings."""
+    tree = read_records(RECORDS)[0].model_dump(mode="json", by_alias=True)
+    scores = {
+        name: None if value is None else {"correct": value, "n": 100}
+        for name, value in figures.items()
+        if name in ("smooth", "hard", "deployed")
+    }
+    own = {"calibrated": None, "weight_bits": bits, "transfer_gap": None} | scores
+    own |= {"synops_per_sample": figures.get("synops", 1000.0)}
+    if figures.get("smooth") is not None:
+        own["transfer_gap"] = (figures["smooth"] - figures["hard"]) / 100
+    name = f"{arm}-fold{fold}-seed{seed}-{bits}bit"
+    tree |= {"arm": arm, "name": name, "fold": fold, "seed": seed}
+    tree["figures"] |= own
+    tree["config"]["name"], tree["config"]["seed"] = name, seed
+    tree["config"]["data"]["source"]["fold"] = fold
+    tree["config"]["convert"]["weight_bits"] = bits
+    return RunRecord.model_validate_json(json.dumps(tree))
+
+
+def arm(name: str, folds: list[dict[str, Any]], seed: int = 0) -> list[RunRecord]:
+    """Return an arm's runs at both bit widths; 4 bits have one right answer fewer."""
+    return [
+        record(
+            f"{NMNIST}-{name}", fold, bits, {**one, "deployed": one["deployed"] - (bits == 4)}, seed
+        )
+        for fold, one in enumerate(folds)
+        for bits in (8, 4)
+    ]
+
+
+def made_up() -> Records:
+    plain = [
+        {"smooth": 90, "hard": 70, "deployed": 70 + step, "synops": 2000.0} for step in (0, 1, 2)
+    ]
+    sast = [{"smooth": 91, "hard": 90, "deployed": 90 + 2 * step} for step in (0, 1, 2)]
+    recipe = [{"smooth": None, "hard": 95, "deployed": 95} for _ in range(3)]
+    return Records.of([*arm("plain", plain), *arm("sast", sast), *arm(RECOMMENDED, recipe)])
+
+
+def test_the_headline_by_hand() -> None:
+    found = headline(made_up(), STEPS)
+    assert found["gap_plain_points"] == {"mean": 20.0, "sd": 0.0, "n": 3}
+    assert found["gap_sast_points"] == {"mean": 1.0, "sd": 0.0, "n": 3}
+    assert found["smooth_change_points"] == {"mean": 1.0, "sd": 0.0, "n": 3}
+    assert found["int8_minus_best_smooth_points"] == {"mean": 4.0, "sd": 0.0, "n": 3}
+    assert found["int4_minus_best_smooth_points"] == {"mean": 3.0, "sd": 0.0, "n": 3}
+    assert found["synops_ratio"] == {"mean": 0.5, "sd": 0.0, "n": 3}
+    assert found["step_ratio"] == {"mean": 1.85, "sd": 0.0707, "n": 2}
+
+
+def test_a_difference_is_first_minus_second_over_folds() -> None:
+    """d = 20, 21, 22: mean 21, sd 1, and t(0.975; 2) = 4.3027 over √3."""
+    found = difference(made_up(), NMNIST, ("sast", "plain"), deployed)
+    assert found is not None
+    assert (found.mean, found.n, found.unit) == (21.0, 3, "folds")
+    assert (found.low, found.high) == pytest.approx((21 - 2.48414, 21 + 2.48414), abs=1e-4)
+    rows = comparison_table(made_up(), NMNIST)
+    assert rows[1][:3] == (
+        "SAST − plain surrogate-forward",
+        "3 folds",
+        "+21.0 (95% +18.5 to +23.5)",
+    )
+
+
+def test_a_seed_that_one_fold_lacks_is_left_out_of_a_difference() -> None:
+    extra = [{"smooth": 50, "hard": 50, "deployed": 10}]
+    records = [run for runs in made_up().by_file.values() for run in runs]
+    more = Records.of([*records, *arm("plain", extra, seed=1), *arm("sast", extra, seed=1)])
+    found = difference(more, NMNIST, ("sast", "plain"), deployed)
+    assert found is not None
+    assert found.mean == 21.0
+    assert len(more.runs(NMNIST, "plain", 8)) == 4
+
+
+def test_sentences_follow_the_interval() -> None:
+    text = "\n".join(conclusions(made_up()))
+    assert "SAST against plain surrogate-forward: on nmnist-1k more at 8 bits" in text
+    assert "loses 20.0 ± 0.0 points on N-MNIST-1k; SAST at the same slope loses 1.0 ± 0.0" in text
+    two = made_up().on_folds({0, 1})
+    assert "too few runs to tell at 8 bits" in "\n".join(conclusions(two))
+    swapped = [
+        record(run.arm, run.fold or 0, run.figures.weight_bits, figures)
+        for run in made_up().by_file[f"{NMNIST}-sast"]
+        for figures in [{"smooth": 91, "hard": 60, "deployed": 50}]
+    ]
+    worse = Records({**made_up().by_file, f"{NMNIST}-sast": tuple(swapped)})
+    assert "on nmnist-1k less at 8 bits" in "\n".join(conclusions(worse))
+
+
+def test_an_arm_without_a_smooth_network_has_a_dash_and_is_never_the_best_smooth_one() -> None:
+    rows = arm_table(made_up(), NMNIST)
+    recipe = next(row for row in rows if row[0].startswith("recipe, hard forward"))
+    assert (recipe[2], recipe[4]) == ("–", "–")
+    assert recipe[5:7] == ("95.0 ± 0.0", "94.0 ± 0.0")
+    assert best(made_up(), smooth) == "sast"
+    assert best(made_up(), deployed) == RECOMMENDED
+
+
+def test_the_best_is_chosen_on_the_folds_that_all_have() -> None:
+    """SAST's only fold is an easy one; on it the plain network is better."""
+    easy = arm("sast", [{"smooth": 93, "hard": 90, "deployed": 90}])
+    plain = arm(
+        "plain",
+        [{"smooth": 96, "hard": 70, "deployed": 70}] + [{"smooth": 80, "hard": 70, "deployed": 70}],
+    )
+    assert best(Records.of([*easy, *plain]), smooth) == "plain"
+
+
+def test_missing_runs_are_one_line() -> None:
+    with pytest.raises(HardspikeError, match="found no fold and seed of nmnist-1k"):
+        headline(Records({}), STEPS)
+    without = {k: v for k, v in made_up().by_file.items() if not k.endswith("-plain")}
+    with pytest.raises(HardspikeError, match="found no runs for gap_plain_points"):
+        headline(Records(without), STEPS)
+
+
+def test_the_grid_has_a_row_a_slope_and_rho() -> None:
+    runs = []
+    for bits in (8, 4):
+        for seed in (0, 1):
+            one = record(GRID, 0, bits, {"smooth": 90 + seed, "hard": 80, "deployed": 81}, seed)
+            tree = one.model_dump(mode="json", by_alias=True)
+            tree["config"]["train"] |= {"rho": 0.2, "slope": {"start": 5.0, "end": None}}
+            runs.append(RunRecord.model_validate_json(json.dumps(tree)))
+    rows = grid_table(Records.of(runs))
+    assert len(rows) == 2
+    assert rows[1][:3] == ("5", "0.2", "2")
+    assert rows[1][3:6] == ("90.5 ± 0.7", "80.0 ± 0.0", "10.5 ± 0.7")
+    assert rows[1][6:8] == ("81.0 ± 0.0", "81.0 ± 0.0")
