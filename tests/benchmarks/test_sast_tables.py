@@ -130,7 +130,7 @@ def test_the_best_is_chosen_on_the_folds_that_all_have() -> None:
     easy = arm("sast", [{"smooth": 93, "hard": 90, "deployed": 90}])
     plain = arm(
         "plain",
-        [{"smooth": 96, "hard": 70, "deployed": 70}] + [{"smooth": 80, "hard": 70, "deployed": 70}],
+        [{"smooth": 96, "hard": 70, "deployed": 70}, {"smooth": 80, "hard": 70, "deployed": 70}],
     )
     assert best(Records.of([*easy, *plain]), smooth) == "plain"
 
