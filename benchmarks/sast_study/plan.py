@@ -47,6 +47,10 @@ ARMS: Mapping[str, tuple[str, str]] = {
         "recipe, hard forward, without SAST",
         "controls/recipe-hard-without-sast.yaml",
     ),
+    "recipe-hard-dense": (
+        "recipe, hard forward, no weight pruned",
+        "controls/recipe-hard-dense.yaml",
+    ),
     "recipe-smooth": ("recipe, slope kept low", "controls/recipe-smooth.yaml"),
 }
 """Name → what it is called in the tables, and its experiment file."""

@@ -194,6 +194,8 @@ COMPARISONS = (
     ("recipe-dense", "recipe-smooth"),
     ("recipe-hard", "recipe"),
     ("recipe-hard", "recipe-hard-without-sast"),
+    ("recipe-hard", "recipe-hard-dense"),
+    ("recipe-hard-dense", "recipe-dense"),
     ("recipe-hard", "hard-forward"),
 )
 
