@@ -111,17 +111,17 @@ def conclusions(records: Records) -> list[str]:
 def _compared(records: Records, pair: tuple[str, str]) -> str:
     """Return a sentence on 8- and 4-bit deployed accuracy, on every set of recordings there is."""
     said = []
-    one, other = (ARMS[arm][0] for arm in pair)
     for dataset in (NMNIST, SACCADE):
         found = {bits: difference(records, dataset, pair, deployed, bits) for bits in (8, 4)}
         words = [
-            f"{_verdict(value)} at {bits} bits ({with_interval(value)})"
+            f"{bits} bits {_verdict(value)}, {with_interval(value)}"
             for bits, value in found.items()
             if value is not None
         ]
         if words:
-            said.append(f"on {dataset} {', '.join(words)}")
-    return f"{one} against {other}: {'; '.join(said)}." if said else ""
+            said.append(f"{dataset}: {'; '.join(words)}")
+    one, other = (ARMS[arm][0] for arm in pair)
+    return f"Deployed, {one} minus {other}. {'. '.join(said)}." if said else ""
 
 
 def _verdict(found: Difference) -> str:
@@ -189,10 +189,9 @@ _INTRODUCTION = """\
 SAST (arXiv 2603.18039) trains on smooth spikes and looks for weights whose neighbours are good too,
 so that the network survives the hard threshold. This study asks what it buys on real recordings,
 and whether something cheaper does the same. The recordings are 1,000 of N-MNIST (Orchard et al.
-2015) in {folds} folds of 200 test recordings, and simulated saccade-mnist ({train} training and
-1,000 test recordings). Deployed accuracy is that of the exported
-fixed-point files on the integer reference; ONNX Runtime ran the same files with the same spikes in
-every run."""
+2015) in {folds} folds of 200 test recordings, and simulated saccade-mnist ({train:,} training and
+1,000 test recordings). Deployed accuracy is that of the exported fixed-point files on the integer
+reference; ONNX Runtime ran the same files with the same spikes in every run."""
 
 _GRID = """\
 Accuracy over slope β and ρ on one split of N-MNIST-1k, mean ± standard deviation over seeds."""

@@ -1,5 +1,7 @@
 """The study's pictures: points lost over slope and ρ, every arm, accuracy against cost."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,8 @@ _STEPS: tuple[tuple[str, RunFigure, int, str, str], ...] = (
     ("deployed, 4 bit", deployed, 4, "s", "#d1495b"),
 )
 _INK = "#1f2933"
+_NEAR, _LINE = 0.1, 1.1
+"""Thousands of gradients within which labels would meet, and the points of accuracy of a line."""
 
 
 def grid_picture(records: Records, path: Path) -> None:
@@ -85,26 +89,44 @@ def arms_picture(records: Records, path: Path) -> None:
 
 
 def cost_picture(records: Records, path: Path) -> None:
-    """Draw deployed accuracy against gradient evaluations, one marker an arm and bit width."""
-    figure = Figure(figsize=(8.4, 5.0), layout="constrained")
-    axes = figure.add_subplot()
+    """Draw deployed accuracy against gradient evaluations, a panel a bit width, a point an arm."""
+    figure = Figure(figsize=(10.4, 5.4), layout="constrained")
     arms = records.arms(NMNIST)
-    for _, value, bits, marker, colour in _STEPS[1:]:
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (label, value, bits, marker, colour) in zip(panels, _STEPS[1:], strict=True):
+        points = []
         for number, arm in enumerate(arms, 1):
             accuracy = summary(list(records.values(NMNIST, arm, value, bits).values())).mean
             runs = records.runs(NMNIST, arm, bits)
-            cost = float(
-                np.mean([run.figures.training.gradient_evaluations / 1000 for run in runs])
+            cost = [run.figures.training.gradient_evaluations / 1000 for run in runs]
+            points.append((sum(cost) / len(cost), accuracy, str(number)))
+        axes.plot([x for x, _, _ in points], [y for _, y, _ in points], marker, color=colour)
+        for (x, y, text), height in zip(points, _apart(points), strict=True):
+            axes.annotate(
+                text,
+                (x, y),
+                (x + 0.06, height),
+                fontsize=8,
+                va="center",
+                arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "#b8c4ce"},
             )
-            axes.plot(cost, accuracy, marker, color=colour, markersize=14, alpha=0.85)
-            axes.text(
-                cost, accuracy, str(number), ha="center", va="center", color="white", fontsize=7
-            )
+        axes.set_title(label, fontsize=10)
+        axes.set_xlabel("gradient evaluations of training (10³)")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("accuracy on N-MNIST-1k, %")
     names = "\n".join(f"{number}  {ARMS[arm][0]}" for number, arm in enumerate(arms, 1))
-    axes.text(1.02, 1.0, names, transform=axes.transAxes, va="top", fontsize=8)
-    axes.set_xlabel("gradient evaluations of training (10³)")
-    axes.set_ylabel("deployed accuracy on N-MNIST-1k, %")
-    axes.set_title("diamond: 8 bit, square: 4 bit", fontsize=9, loc="left")
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    panels[1].text(1.03, 1.0, names, transform=panels[1].transAxes, va="top", fontsize=8)
     save_picture(figure, path)
+
+
+def _apart(points: Sequence[tuple[float, float, str]]) -> list[float]:
+    """Return a height for each label, near its point and clear of others of about the same cost."""
+    heights = [y for _, y, _ in points]
+    order = sorted(
+        range(len(points)), key=lambda index: (round(points[index][0], 1), heights[index])
+    )
+    for before, after in itertools.pairwise(order):
+        if abs(points[before][0] - points[after][0]) < _NEAR:
+            heights[after] = max(heights[after], heights[before] + _LINE)
+    return heights

@@ -103,17 +103,17 @@ def test_a_seed_that_one_fold_lacks_is_left_out_of_a_difference() -> None:
 
 def test_sentences_follow_the_interval() -> None:
     text = "\n".join(conclusions(made_up()))
-    assert "SAST against plain surrogate-forward: on nmnist-1k more at 8 bits" in text
+    assert "SAST minus plain surrogate-forward. nmnist-1k: 8 bits more, +21.0" in text
     assert "loses 20.0 ± 0.0 points on N-MNIST-1k; SAST at the same slope loses 1.0 ± 0.0" in text
     two = made_up().on_folds({0, 1})
-    assert "too few runs to tell at 8 bits" in "\n".join(conclusions(two))
+    assert "nmnist-1k: 8 bits too few runs to tell" in "\n".join(conclusions(two))
     swapped = [
         record(run.arm, run.fold or 0, run.figures.weight_bits, figures)
         for run in made_up().by_file[f"{NMNIST}-sast"]
         for figures in [{"smooth": 91, "hard": 60, "deployed": 50}]
     ]
     worse = Records({**made_up().by_file, f"{NMNIST}-sast": tuple(swapped)})
-    assert "on nmnist-1k less at 8 bits" in "\n".join(conclusions(worse))
+    assert "nmnist-1k: 8 bits less, " in "\n".join(conclusions(worse))
 
 
 def test_an_arm_without_a_smooth_network_has_a_dash_and_is_never_the_best_smooth_one() -> None:
