@@ -3,8 +3,8 @@
     python -m benchmarks.training_step [--pairs N] [--steps N] [--out FILE]
 
 One step is what training does with a minibatch: its spikes to tensors, the gradients, the
-optimiser. Each pair times so many plain steps and then as many of SAST, so that a change of the
-machine's speed meets both.
+optimiser. Each pair times so many steps of either kind, one kind right after the other and in turn
+the first, so that a change of the machine's speed meets both.
 """
 
 import argparse
@@ -34,7 +34,8 @@ def measure(config: Config, pairs: int, steps: int) -> dict[str, Any]:
     rho = {"plain_ms": 0.0, "sast_ms": config.train.rho}
     found: dict[str, list[float]] = {name: [] for name in rho}
     for pair in range(pairs + 1):
-        for name, value in rho.items():
+        order = list(rho.items())
+        for name, value in order if pair % 2 else reversed(order):
             seconds = time_steps(network, dataset, config.train, value, steps, pair)
             if pair:  # the first warms up
                 found[name].append(1000 * seconds / steps)

@@ -123,7 +123,7 @@ def _layer_tangents(
 
 
 def largest_step_size(smoothness: float) -> float:
-    """Return 1/(4L), the step-size condition of theorem 5 and of the theory alignment control.
+    """Return 1/(4L), the step-size condition of theorem 5: a quarter of what theorem 4 asks for.
 
     An L from below (a Hessian norm at some points, a difference quotient) makes this an estimate
     and no guarantee.
