@@ -1,17 +1,24 @@
 """The committed study is what its committed records say."""
 
+import functools
 import json
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from benchmarks.records import read_records
+from benchmarks.records import RunRecord, read_records
 from benchmarks.sast_study.carry_out import missing, recorded
 from benchmarks.sast_study.plan import ARMS, CONFIGS, GRID, NMNIST, RECORDS, SACCADE, plan
 from benchmarks.sast_study.tables import Records, arm_table, grid_table
 from benchmarks.sast_study.write import build_study
 from pipeline.config_file import load_config
+
+
+@functools.cache
+def on_record() -> tuple[RunRecord, ...]:
+    return read_records(RECORDS)
+
 
 HEADLINE = {
     "gap_plain_points",
@@ -36,7 +43,7 @@ def test_page_and_headline_are_rebuilt_from_the_records_to_the_byte() -> None:
 
 
 def test_every_row_of_the_tables_has_its_runs_on_record() -> None:
-    records = Records.of(read_records(RECORDS))
+    records = Records.of(on_record())
     for dataset in (NMNIST, SACCADE):
         for arm, row in zip(records.arms(dataset), arm_table(records, dataset)[1:], strict=True):
             assert row[:2] == (ARMS[arm][0], str(len(records.runs(dataset, arm, 8))))
@@ -54,14 +61,14 @@ def test_what_is_on_record_is_what_the_plan_asks_for_and_is_not_run_again() -> N
 
 
 def test_every_run_on_record_gave_onnx_runtime_the_references_spikes() -> None:
-    for record in read_records(RECORDS):
+    for record in on_record():
         target = record.figures.targets["onnxruntime"]
         assert (target.status, target.spike_agreement) == ("ok", 1.0)
 
 
 def test_a_run_of_another_config_is_due_again() -> None:
-    run = next(run for runs in plan() for run in runs if (run.file, run.name) in recorded())
     done = recorded()
+    run = next(run for runs in plan() for run in runs if (run.file, run.name) in done)
     assert missing([[run]], done) == []
     changed = run.config.model_copy(update={"seed": run.config.seed + 100})
     assert missing([[replace(run, config=changed)]], done) == [[replace(run, config=changed)]]

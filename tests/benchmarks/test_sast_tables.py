@@ -1,5 +1,6 @@
 """The study's tables, sentences and headline on made-up records, worked out by hand."""
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -25,9 +26,15 @@ from export.errors import HardspikeError
 STEPS = {"plain_ms": [10.0, 20.0], "sast_ms": [18.0, 38.0]}
 
 
+@functools.cache
+def template() -> str:
+    """Return a committed record as JSON."""
+    return read_records(RECORDS)[0].model_dump_json(by_alias=True)
+
+
 def record(arm: str, fold: int, bits: int, figures: Mapping[str, Any], seed: int = 0) -> RunRecord:
     """Return a committed record with other figures, of 100 recordings."""
-    tree = read_records(RECORDS)[0].model_dump(mode="json", by_alias=True)
+    tree = json.loads(template())
     scores = {
         name: None if value is None else {"correct": value, "n": 100}
         for name, value in figures.items()
