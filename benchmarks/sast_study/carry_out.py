@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from benchmarks.records import RunRecord, read_records, write_record
+from benchmarks.records import STAGES, RunRecord, read_records, write_record
 from benchmarks.sast_study.plan import RECORDS, RUNS, Planned
 from export.errors import HardspikeError
 from pipeline.config_file import parse_config
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
 
-STAGES = ("train", "convert", "deploy", "evaluate")
 Say = Callable[[str], None]
 
 

@@ -1,6 +1,6 @@
 """The study's page: what was run, its tables, and what they say, in words that follow the figures.
 
-A sentence says "more" or "fewer" only where the 95% interval of the paired difference is on one
+A sentence says "more" or "less" only where the 95% interval of the paired difference is on one
 side of zero; otherwise it says that no difference is shown.
 """
 
@@ -30,6 +30,7 @@ from benchmarks.sast_study.tables import (
     synops,
 )
 from benchmarks.statistics import Difference, plus_minus, summary, with_interval
+from benchmarks.training_step import step_ratios
 
 _ENOUGH = 3
 """Folds or seeds below which no difference is claimed."""
@@ -88,11 +89,14 @@ def conclusions(records: Records) -> list[str]:
         ("What both together do.", ("slope-sast", "slope")),
         ("Both against the slope schedule at the same cost.", ("slope-sast", "slope-matched")),
         ("Hard forward against the slope schedule.", ("hard-forward", "slope")),
-        ("Fine-tuning at 4 bits.", ("low-bit", "slope-sast")),
-        ("The recipe against its own beginning.", ("recipe", "slope-sast")),
+        ("Ten more epochs of fine-tuning at 4 bits.", ("low-bit", "slope-sast")),
+        (
+            "Epochs, shifts, all recordings, readout and pruning together.",
+            ("recipe", "slope-sast"),
+        ),
         ("What SAST does in it.", ("recipe", "recipe-without-sast")),
         ("What pruning a third of the weights costs.", ("recipe", "recipe-dense")),
-        ("Hard or smooth forward, all else equal.", ("recipe-hard", "recipe")),
+        ("Hard forward in the recipe, with a constant slope.", ("recipe-hard", "recipe")),
         ("What SAST does with hard spikes.", ("recipe-hard", "recipe-hard-without-sast")),
     )
     for title, pair in questions:
@@ -166,7 +170,7 @@ def _short(value: Mapping[str, Any]) -> str:
 
 def _steps(steps: Mapping[str, Any]) -> str:
     plain, sharp = steps["plain_ms"], steps["sast_ms"]
-    ratio = summary([b / a for a, b in zip(plain, sharp, strict=True)])
+    ratio = summary(step_ratios(steps))
     return (
         f"The network above, minibatches of {steps['batch_size']}, {steps['threads']} thread, "
         f"{ratio.n} pairs of {steps['steps']} steps each, in turn: the plain step takes "

@@ -22,6 +22,7 @@ from benchmarks.statistics import (
     summary,
     with_interval,
 )
+from benchmarks.training_step import step_ratios
 from export.errors import HardspikeError
 
 Figure = Callable[[RunRecord], float | None]
@@ -281,9 +282,7 @@ def headline(records: Records, steps: Mapping[str, Any]) -> dict[str, dict[str, 
         ),
         "int8_minus_best_smooth_points": _paired(best_deployed[8], best_smooth),
         "int4_minus_best_smooth_points": _paired(best_deployed[4], best_smooth),
-        "step_ratio": [
-            sharp / plain for plain, sharp in zip(steps["plain_ms"], steps["sast_ms"], strict=True)
-        ],
+        "step_ratio": step_ratios(steps),
         "synops_ratio": [
             recipe_ops[match] / plain_ops[match] for match in sorted(recipe_ops.keys() & plain_ops)
         ],
