@@ -31,7 +31,7 @@ _B6, _B4 = np.float32(1.19825839466702e-06), np.float32(1.18534705686654e-04)
 _B2, _B0 = np.float32(2.26843463243900e-03), np.float32(4.89352518554385e-03)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first use; the result is kept on disk where a folder for that is writable."""
     for cache in (True, False):
         try:
@@ -57,7 +57,7 @@ def _logistic(x: Any) -> Any:
     return _HALF + _HALF * odd / (((_B6 * z + _B4) * z + _B2) * z + _B0)
 
 
-@_compiled
+@compiled
 def forward(
     drive_TM: Rows,
     membranes_TM: Rows,
@@ -92,7 +92,7 @@ def forward(
                     kept[n] = membrane - membrane * spike
 
 
-@_compiled
+@compiled
 def backward(
     grad_TM: Rows,
     membranes_TM: Rows,

@@ -1,0 +1,73 @@
+"""A spiking network as ADMM sees it: synapses and neurons in turn, and a linear readout.
+
+Axes: `T` time step, `B` recording, `K` class, `F` feature of the readout.
+
+A `membrane` readout is the last layer: it integrates features F = Σ_t δ^(T−t) a[t] of the last
+spikes and is a ridge regression. Under a `count` readout the last layer spikes like the others,
+and the evidence is the sum of its spikes.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.model import SpikingLayer, SpikingNetwork
+from pipeline.training.admm.labels import readout_weights
+from pipeline.training.admm.membrane import Neuron, State, fired
+from pipeline.training.admm.settings import Reset
+from pipeline.training.admm.synapses import Synapses
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A hard forward pass: the input, the states of the spiking layers, and the evidence.
+
+    `features_BF` are the readout's, None under a `count` readout.
+    """
+
+    inputs: Tensor
+    states: list[State]
+    features_BF: Tensor | None
+    evidence_BK: Tensor
+
+    def below(self, index: int) -> Tensor:
+        """Return the spikes that layer `index` reads, `(T, B, …)`."""
+        return self.states[index - 1].spikes if index else self.inputs
+
+
+class Stack:
+    """The layers of a network for ADMM; weights stay in the network."""
+
+    def __init__(self, network: SpikingNetwork, steps: int, reset: Reset) -> None:
+        layers = [layer for layer in network.layers if isinstance(layer, SpikingLayer)]
+        shapes: list[tuple[int, ...]] = [network.input_shape]
+        for layer in layers:
+            shapes.append(layer.contract("", True).synapse.output_shape(shapes[-1]))
+        synapses = [Synapses(*pair) for pair in zip(layers, shapes, strict=False)]
+        self.readout = synapses.pop() if network.readout == "membrane" else None
+        self.synapses = synapses
+        self.neurons = [
+            Neuron(layer.decay, layer.threshold, reset) for layer in layers[: len(synapses)]
+        ]
+        decay = layers[-1].decay if self.readout is not None else 1.0
+        self.weights_T = readout_weights(steps, decay, layers[-1].weight)
+        self.energy = float(self.weights_T.double().square().sum())
+
+    def forward(self, spikes: Tensor) -> Pass:
+        """Run the hard network over `(T, B, …)`."""
+        states: list[State] = []
+        x = spikes
+        for synapses, neuron in zip(self.synapses, self.neurons, strict=True):
+            states.append(fired(synapses.drive(x), neuron))
+            x = states[-1].spikes
+        return self._read(spikes, states, x)
+
+    def _read(self, inputs: Tensor, states: list[State], spikes: Tensor) -> Pass:
+        if self.readout is None:
+            return Pass(inputs, states, None, spikes.flatten(2).sum(0))
+        summed = torch.einsum("t,tbf->bf", self.weights_T, spikes.flatten(2))
+        if self.readout.layer.bias is not None:
+            ones = self.weights_T.sum().expand(len(summed), 1)
+            summed = torch.cat([summed, ones], 1)
+        return Pass(inputs, states, summed, summed @ self.readout.matrix_OF.T)

@@ -1,0 +1,225 @@
+"""The weight steps of ADMM from gathered sums: a minibatch at a time, or over all recordings.
+
+Axes: `O` output, `F` fan-in, `K` class.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pipeline.training.admm.exchange import Exchange
+from pipeline.training.admm.resync import Sums, gathered, high_evidence, measured
+from pipeline.training.admm.ridge import RidgeFactor
+from pipeline.training.admm.settings import ADMM, Full, Stream
+from pipeline.training.admm.stack import Stack
+
+Batch = tuple[Tensor, Tensor]
+"""Spikes `(T, B, …)` and labels `(B,)`."""
+_READOUT_MEMORY = 0.95
+"""The readout's sums are those of the last 20 minibatches, about."""
+
+
+@dataclass
+class Memory:
+    """What lives on from step to step. `alpha` is the last step size of `batch: full`."""
+
+    steps: int = 0
+    alpha: float = 1.0
+    grams_FF: list[Tensor] = field(default_factory=list)
+    crosses_OF: list[Tensor] = field(default_factory=list)
+    features_FF: Tensor | None = None
+    targets_KF: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything but the factors, which follow from the Gram matrices."""
+        named = {f"gram.{index}": one for index, one in enumerate(self.grams_FF)}
+        named |= {f"cross.{index}": one for index, one in enumerate(self.crosses_OF)}
+        if self.features_FF is not None and self.targets_KF is not None:
+            named |= {"features": self.features_FF, "targets": self.targets_KF}
+        numbers = torch.tensor([float(self.steps), self.alpha], dtype=torch.float64)
+        return named | {"numbers": numbers}
+
+    @classmethod
+    def restored(cls, tensors: dict[str, Tensor], device: torch.device) -> "Memory":
+        """Return what `tensors` was made from."""
+        steps, alpha = tensors["numbers"].tolist()
+        moved = {key: value.to(device) for key, value in tensors.items()}
+        grams = [moved[f"gram.{i}"] for i in range(sum(key.startswith("gram.") for key in moved))]
+        crosses = [moved[f"cross.{i}"] for i in range(sum(key[:6] == "cross." for key in moved))]
+        pair = moved.get("features"), moved.get("targets")
+        return cls(int(steps), alpha, grams, crosses, *pair)
+
+
+class Steps:
+    """Takes ADMM's steps on a stack."""
+
+    def __init__(
+        self, stack: Stack, settings: ADMM, exchange: Exchange, memory: Memory | None = None
+    ) -> None:
+        self.stack, self.settings, self.exchange = stack, settings, exchange
+        self.memory = memory if memory is not None else Memory()
+        self.factors = [RidgeFactor(gram, settings.ridge) for gram in self.memory.grams_FF]
+
+    def refit_readout(self, parts: Iterable[Batch]) -> Sums:
+        """Fit the readout to the hard network's features of all recordings; return their sums."""
+        total: Sums | None = None
+        for spikes, labels_B in parts:
+            sums = measured(self.stack, self.stack.forward(spikes), labels_B, self.settings)
+            total = _plus(total, sums)
+        assert total is not None
+        total.add_up(self.exchange)
+        self._fit_readout(total.features_FF, total.targets_KF)
+        return total
+
+    def stream(self, parts: Sequence[Batch], total_steps: int) -> Sums:
+        """Take one step of `batch: stream` on a minibatch, given in parts of bounded size."""
+        settings, memory, batch = self.settings, self.memory, self.settings.batch
+        assert isinstance(batch, Stream)
+        renew = bool(batch.trust) and _is_due(memory.steps, batch.renew_every)
+        sums = self._gathered(parts, renew)
+        share = 0.5 * (1 + math.cos(math.pi * memory.steps / max(total_steps, 1)))
+        trust = batch.trust * (share if batch.schedule == "cosine" else 1.0)
+        if trust:
+            if renew:
+                self._renew(sums, batch.memory)
+            for layer, factor in enumerate(self.factors):
+                mean_OF = sums.cross_OF[layer] / sums.places[layer]
+                self._move(layer, factor, mean_OF, trust, batch.momentum)
+        if settings.labels.kind == "squared" or not trust:
+            self._remember_readout(sums)
+            self._fit_readout(memory.features_FF, memory.targets_KF)
+        else:
+            self._step_readout(sums, trust)
+        memory.steps += 1
+        return sums
+
+    def full(self, parts: Callable[[], Iterable[Batch]]) -> Sums:
+        """Take one step of `batch: full`; `parts` goes over all recordings anew."""
+        settings, stack, memory = self.settings, self.stack, self.memory
+        assert isinstance(settings.batch, Full)
+        sums = self._gathered(parts(), True)
+        if not memory.steps:
+            memory.alpha = settings.batch.alpha
+        memory.grams_FF = sums.gram_FF
+        self.factors = [RidgeFactor(gram, settings.ridge) for gram in sums.gram_FF]
+        start = [synapses.matrix_OF.clone() for synapses in stack.synapses]
+        change = [f.solved(cross) for f, cross in zip(self.factors, sums.cross_OF, strict=True)]
+        trials = []
+        for alpha in (memory.alpha / 2, memory.alpha, 2 * memory.alpha):
+            self._assign(start, change, alpha)
+            trials.append((self._mismatch_after_refit(parts()), alpha))
+        memory.alpha = min(trials)[1]
+        self._assign(start, change, memory.alpha)
+        self._mismatch_after_refit(parts())
+        memory.steps += 1
+        return sums
+
+    def _gathered(self, parts: Iterable[Batch], with_gram: bool) -> Sums:
+        total: Sums | None = None
+        for spikes, labels_B in parts:
+            total = _plus(total, gathered(self.stack, spikes, labels_B, self.settings, with_gram))
+        assert total is not None
+        total.add_up(self.exchange)
+        return total
+
+    def _renew(self, sums: Sums, keep: float) -> None:
+        """Take the new Gram matrices into the old ones, as means over their rows."""
+        memory = self.memory
+        grams = [gram / n for gram, n in zip(sums.gram_FF, sums.places, strict=True)]
+        if memory.grams_FF:
+            seen = _renewals(memory.steps)
+            keep = min(keep, seen / (seen + 1))
+            grams = [
+                keep * old + (1 - keep) * new
+                for old, new in zip(memory.grams_FF, grams, strict=True)
+            ]
+        memory.grams_FF = grams
+        self.factors = [RidgeFactor(gram, self.settings.ridge) for gram in grams]
+
+    def _move(
+        self, layer: int, factor: RidgeFactor, mean_OF: Tensor, trust: float, momentum: float
+    ) -> None:
+        """Move a layer by `trust` of its own norm along the weight step."""
+        crosses = self.memory.crosses_OF
+        if layer == len(crosses):
+            crosses.append(mean_OF)
+        else:
+            crosses[layer] = momentum * crosses[layer] + mean_OF
+        synapses = self.stack.synapses[layer]
+        step, matrix = factor.solved(crosses[layer]), synapses.matrix_OF
+        size = float(step.norm())
+        if size:
+            synapses.assign(matrix + (trust * float(matrix.norm()) / size) * step.to(matrix.dtype))
+
+    def _remember_readout(self, sums: Sums) -> None:
+        memory = self.memory
+        if sums.features_FF is None or sums.targets_KF is None:
+            return
+        if memory.features_FF is None or memory.targets_KF is None:
+            memory.features_FF, memory.targets_KF = sums.features_FF, sums.targets_KF
+            return
+        memory.features_FF = _READOUT_MEMORY * memory.features_FF + sums.features_FF
+        memory.targets_KF = _READOUT_MEMORY * memory.targets_KF + sums.targets_KF
+
+    def _fit_readout(self, features_FF: Tensor | None, targets_KF: Tensor | None) -> None:
+        readout = self.stack.readout
+        if readout is None or features_FF is None or targets_KF is None:
+            return
+        fitted = RidgeFactor(features_FF, self.settings.output_ridge).solved(targets_KF)
+        readout.assign(fitted.to(readout.layer.weight.dtype))
+
+    def _step_readout(self, sums: Sums, trust: float) -> None:
+        """Move the readout along the weight step of what the cross-entropy asks for."""
+        readout = self.stack.readout
+        if readout is None:
+            return
+        self._remember_readout(sums)
+        features_FF, targets_KF = self.memory.features_FF, self.memory.targets_KF
+        assert features_FF is not None
+        assert targets_KF is not None
+        step = RidgeFactor(features_FF, self.settings.output_ridge).solved(targets_KF)
+        matrix, size = readout.matrix_OF, float(step.norm())
+        if size:
+            readout.assign(matrix + (trust * float(matrix.norm()) / size) * step.to(matrix.dtype))
+
+    def _assign(self, start: Sequence[Tensor], change: Sequence[Tensor], alpha: float) -> None:
+        for synapses, matrix, step in zip(self.stack.synapses, start, change, strict=True):
+            synapses.assign(matrix + alpha * step.to(matrix.dtype))
+
+    def _mismatch_after_refit(self, parts: Iterable[Batch]) -> float:
+        """Refit the readout and return ‖Y − F W‖² over all recordings, from the sums alone."""
+        sums = self.refit_readout(parts)
+        readout = self.stack.readout
+        if readout is None or sums.features_FF is None or sums.targets_KF is None:
+            return sums.mismatch
+        weight = readout.matrix_OF.double()
+        spread = (weight @ sums.features_FF * weight).sum() - 2 * (weight * sums.targets_KF).sum()
+        return sums.recordings * high_evidence(self.stack, self.settings) ** 2 + float(spread)
+
+
+def _plus(total: Sums | None, sums: Sums) -> Sums:
+    if total is None:
+        return sums
+    total.add(sums)
+    return total
+
+
+def _is_due(step: int, every: int) -> bool:
+    """Whether Gram matrices are renewed at a step: at all of the first few, then ever less."""
+    return step in _early(every) or step % every == 0
+
+
+def _renewals(step: int) -> int:
+    """Return how many renewals came before, counted up to where their number stops to matter."""
+    return sum(early < step for early in _early(1 << 30))
+
+
+def _early(every: int) -> tuple[int, ...]:
+    steps, step = [], 0
+    while step < min(every, 1000):
+        steps.append(step)
+        step += max(1, step // 4)
+    return tuple(steps)
