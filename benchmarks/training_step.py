@@ -18,7 +18,7 @@ import torch
 from benchmarks.statistics import plus_minus, summary
 from export.errors import EXIT_STATUS, HardspikeError
 from export.files import read_json, write_json
-from pipeline.config import Config
+from pipeline.config import SAST, Config
 from pipeline.config_file import load_config
 from pipeline.data.sources import load_dataset
 from pipeline.train import build_network
@@ -29,20 +29,22 @@ SCHEMA = "hardspike.training-step/1"
 
 def measure(config: Config, pairs: int, steps: int) -> dict[str, Any]:
     """Return milliseconds a step of either kind, one entry a pair."""
-    dataset = load_dataset(config.data, "train")
+    settings, dataset = config.train, load_dataset(config.data, "train")
+    if not isinstance(settings, SAST):
+        raise HardspikeError(f"train.method: found {settings.method}, allowed sast")
     network = build_network(config, dataset)
     network.reset_parameters(config.seed)
-    rho = {"plain_ms": 0.0, "sast_ms": config.train.rho}
+    rho = {"plain_ms": 0.0, "sast_ms": settings.rho}
     found: dict[str, list[float]] = {name: [] for name in rho}
     for pair in range(pairs + 1):
         order = list(rho.items())
         for name, value in order if pair % 2 else reversed(order):
-            seconds = time_steps(network, dataset, config.train, value, steps, pair)
+            seconds = time_steps(network, dataset, settings, value, steps, pair)
             if pair:  # the first warms up
                 found[name].append(1000 * seconds / steps)
     return {
         "schema": SCHEMA,
-        "batch_size": config.train.batch_size,
+        "batch_size": settings.batch_size,
         "threads": torch.get_num_threads(),
         "steps": steps,
         "torch": torch.__version__,

@@ -11,6 +11,7 @@ from pipeline.data.settings import DataSettings
 from pipeline.neuron import Forward
 from pipeline.schema import Model
 from pipeline.surrogate import SurrogateName
+from pipeline.training.admm.settings import ADMM
 
 Positive = Annotated[int, Field(ge=1)]
 Decay = Annotated[float, Field(gt=0, le=1)]
@@ -133,6 +134,15 @@ class SlopeSchedule(Model):
     end: Rate | None = None
 
 
+class ReadoutRefit(Model):
+    """The last layer fitted anew by ridge regression on the hard network's features.
+
+    `ridge` is in units of their mean square. It needs a `membrane` readout.
+    """
+
+    ridge: Rate = 0.1
+
+
 class SAST(Model):
     """Sharpness-aware surrogate training (arXiv 2603.18039).
 
@@ -142,7 +152,9 @@ class SAST(Model):
     as the convergence theorem asks. `rho_decay` lets ρ fall to 0 by the last epoch after its
     warm-up. `shift_pixels` moves every training recording at random by up to so many pixels.
     `prune` is the share of every layer's weights, the smallest, that is at zero in the end; it is
-    reached between a quarter and three quarters of the epochs (Zhu and Gupta 2017).
+    reached between a quarter and three quarters of the epochs (Zhu and Gupta 2017). `warm_start`
+    trains by ADMM first and goes on from its best weights; `readout_refit` is ADMM's readout after
+    the last epoch.
     """
 
     method: Literal["sast"]
@@ -162,6 +174,8 @@ class SAST(Model):
     select_by: Literal["smooth", "hard"] = "hard"
     prune: Annotated[float, Field(ge=0, lt=1)] = 0.0
     finetune: Finetune | None = None
+    warm_start: ADMM | None = None
+    readout_refit: ReadoutRefit | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -184,6 +198,13 @@ class SAST(Model):
                 f"rho_decay follows the warm-up, which takes {warm} of {self.epochs} epochs; "
                 "allowed are fewer, or rho_decay: none"
             )
+        if self.readout_refit is not None and self.prune > 0:
+            raise ValueError(
+                f"readout_refit fills the readout's pruned weights, and prune is {self.prune:g}; "
+                "allowed with it is prune: 0"
+            )
+        if self.warm_start is not None and self.warm_start.variant != "resync":
+            raise ValueError(f"warm_start.variant: found {self.warm_start.variant}, allowed resync")
         return self
 
 
@@ -239,6 +260,16 @@ class Config(Model):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataSettings
     network: NetworkSettings
-    train: SAST
+    train: Annotated[SAST | ADMM, Field(discriminator="method")]
     convert: ConvertSettings = ConvertSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+
+    @model_validator(mode="after")
+    def _refit_has_a_readout(self) -> "Config":
+        refit = self.train.readout_refit if isinstance(self.train, SAST) else None
+        if refit is not None and self.network.readout != "membrane":
+            raise ValueError(
+                "train.readout_refit fits the weights of a membrane readout; "
+                f"found network.readout: {self.network.readout}"
+            )
+        return self

@@ -1,6 +1,8 @@
 """The train stage: recordings and a config in, the best weights and what they cost out."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,9 +18,13 @@ from pipeline.model import SpikingNetwork
 from pipeline.neuron import Activation
 from pipeline.progress import Reporter
 from pipeline.run_dir import STATE
+from pipeline.training.admm.settings import ADMM
+from pipeline.training.admm.train import train_admm
 from pipeline.training.checkpoint import read_tensors, write_tensors
-from pipeline.training.loop import TrainResult, train
+from pipeline.training.hybrid import train_sast
+from pipeline.training.loop import TrainResult
 
+_UNITS = {"sast": "epochs", "admm": "passes"}
 MODEL, HISTORY, COST = "model.safetensors", "history.json", "cost.json"
 
 
@@ -31,27 +37,33 @@ def train_stage(config: Config, key: str, folder: Path, reporter: Reporter) -> l
         dataset = load_dataset(config.data, "train", progress)
     fit, held = split_validation(dataset.labels_B, config.data.validation_fraction, config.seed)
     network = build_network(config, dataset)
-    match config.train:
-        case SAST():
-            with reporter.bar("train", "minibatches") as progress:
-                result = train(
-                    network,
-                    dataset.take(fit),
-                    dataset.take(held),
-                    config.train,
-                    config.seed,
-                    folder / STATE,
-                    key,
-                    progress,
-                    reporter.line,
-                )
+    with reporter.bar("train", "minibatches") as progress:
+        result = _method(config)(
+            network,
+            dataset.take(fit),
+            dataset.take(held),
+            seed=config.seed,
+            state_path=folder / STATE,
+            fingerprint=key,
+            report=progress,
+            say=reporter.line,
+        )
     _write(result, config, folder)
     done = result.progress
     reporter.line(
-        f"train     {done.epoch} epochs on {result.device}, {done.seconds:.1f} s, "
-        f"{done.samples / done.seconds:.0f} recordings/s, best epoch {done.best_epoch + 1}"
+        f"train     {done.epoch} {_UNITS[config.train.method]} on {result.device}, "
+        f"{done.seconds:.1f} s, {done.samples / done.seconds:.0f} recordings/s, "
+        f"best {done.best_epoch + 1}"
     )
     return [MODEL, HISTORY, COST]
+
+
+def _method(config: Config) -> Callable[..., TrainResult]:
+    match config.train:
+        case SAST() as settings:
+            return partial(train_sast, settings=settings)
+        case ADMM() as settings:
+            return partial(train_admm, settings=settings)
 
 
 def build_network(config: Config, dataset: Dataset) -> SpikingNetwork:

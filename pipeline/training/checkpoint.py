@@ -4,6 +4,7 @@ Nothing random is stored: every epoch draws from a generator of its own, seeded 
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,22 +40,20 @@ def save_state(
     progress: Progress,
     network: nn.Module,
     best: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
+    optimizer: dict[str, Tensor],
 ) -> None:
-    """Write the state after an epoch in one step."""
+    """Write the state after an epoch in one step; `optimizer` is what else the next one needs."""
     tensors = {f"network.{key}": value for key, value in network.state_dict().items()}
     tensors |= {f"best.{key}": value for key, value in best.items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {
-            f"optimizer.{index}.{key}": torch.as_tensor(value)
-            for key, value in state.items()
-            if value is not None
-        }
+    tensors |= {f"optimizer.{key}": value for key, value in optimizer.items()}
     write_tensors(path, tensors, {"schema": _SCHEMA, "progress": json.dumps(asdict(progress))})
 
 
 def load_state(
-    path: Path, fingerprint: str, network: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    fingerprint: str,
+    network: nn.Module,
+    restore_optimizer: Callable[[dict[str, Tensor]], None],
 ) -> tuple[Progress, dict[str, Tensor]] | None:
     """Restore network and optimiser; return the progress and the best weights.
 
@@ -72,7 +71,7 @@ def load_state(
             return None
         progress.best_score = (progress.best_score[0], progress.best_score[1])
         network.load_state_dict(_below(tensors, "network."))
-        _restore_optimizer(optimizer, _below(tensors, "optimizer."))
+        restore_optimizer(_below(tensors, "optimizer."))
         return progress, _below(tensors, "best.")
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise HardspikeError(
@@ -80,7 +79,18 @@ def load_state(
         ) from error
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of a torch optimiser for `save_state`."""
+    return {
+        f"{index}.{key}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Give a torch optimiser the state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)

@@ -27,7 +27,13 @@ from pipeline.data.events import Dataset
 from pipeline.model import SpikingNetwork, predict, to_time_first
 from pipeline.neuron import Activation
 from pipeline.training.augment import shift_at_random
-from pipeline.training.checkpoint import Progress, load_state, save_state
+from pipeline.training.checkpoint import (
+    Progress,
+    load_state,
+    optimizer_tensors,
+    restore_optimizer,
+    save_state,
+)
 from pipeline.training.sast import sharpness_aware_gradient
 from pipeline.training.schedules import Phase, phase_at, total_epochs
 
@@ -73,11 +79,13 @@ def train(
     fingerprint: str,
     report: Report,
     say: Say = lambda line: None,
+    warm_start: Callable[[Progress], None] | None = None,
 ) -> TrainResult:
     """Train `network` in place and return its best weights by validation.
 
-    After every epoch the whole state goes to `state_path`; where a state of the same `fingerprint`,
-    device and thread count is found there, training goes on from it.
+    `warm_start` puts other weights than drawn ones into the network before the first epoch, and
+    adds what that cost. After every epoch the whole state goes to `state_path`; where a state of
+    the same `fingerprint`, device and thread count is found there, training goes on from it.
 
     Raises:
         HardspikeError: the loss is not finite, the device is absent or out of memory, or the state
@@ -88,13 +96,16 @@ def train(
     network.reset_parameters(seed)
     network.to(device)
     optimizer = _optimizer(settings, network)
-    found = load_state(state_path, fingerprint, network, optimizer)
+    restored = partial(restore_optimizer, optimizer)
+    found = load_state(state_path, fingerprint, network, restored)
     progress, best = found if found is not None else (Progress(fingerprint), {})
     epochs = total_epochs(settings)
     if found is not None:
         say(f"train     goes on after epoch {progress.epoch} of {epochs}")
     elif state_path.exists():
         say("train     the state found is of another config, device or thread count: starts again")
+    if found is None and warm_start is not None:
+        warm_start(progress)
     for epoch in range(progress.epoch, epochs):
         if epoch == settings.epochs:
             best = _start_finetuning(network, optimizer, progress, best)
@@ -102,7 +113,7 @@ def train(
         _train_epoch(work, training, progress, report)
         best = _validate(work, validation, progress, best)
         progress.epoch = epoch + 1
-        save_state(state_path, progress, network, best, optimizer)
+        save_state(state_path, progress, network, best, optimizer_tensors(optimizer))
     activation = _activation(network, phase_at(settings, progress.best_epoch))
     return TrainResult(best, activation, progress, str(device))
 

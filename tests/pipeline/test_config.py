@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from export.errors import HardspikeError
-from pipeline.config import SGD
+from pipeline.config import SAST, SGD
 from pipeline.config_file import config_tree, load_config, parse_config
 from pipeline.data.settings import SaccadeMnist
 
@@ -31,6 +31,7 @@ def test_overrides_are_typed_values_and_reach_into_lists() -> None:
         CONFIGS / "smoke.yaml",
         ["train.rho=2e-1", "network.layers.1.units=48", "train.optimizer={kind: sgd}"],
     )
+    assert isinstance(config.train, SAST)
     assert config.train.rho == 0.2
     assert config.network.layers[1].model_dump()["units"] == 48
     assert isinstance(config.train.optimizer, SGD)

@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 
 from export.errors import HardspikeError
+from pipeline.config import SAST
 from pipeline.config_file import extended, load_config, read_tree
 
 SMOKE = Path(__file__).resolve().parents[2] / "configs" / "smoke.yaml"
+
+
+def sast(path: Path, *overrides: str) -> SAST:
+    train = load_config(path, overrides).train
+    assert isinstance(train, SAST)
+    return train
 
 
 def write(path: Path, text: str) -> Path:
@@ -22,16 +29,16 @@ def test_own_keys_lie_over_those_of_the_file_below_mapping_by_mapping(tmp_path: 
     )
     top = write(tmp_path / "top.yaml", "extends: below/first.yaml\ntrain: {epochs: 9}\n")
     smoke, found = load_config(SMOKE), load_config(top)
-    assert (found.name, found.train.rho, found.train.epochs) == ("first", 0.3, 9)
-    assert found.train.batch_size == smoke.train.batch_size
+    assert (found.name, sast(top).rho, sast(top).epochs) == ("first", 0.3, 9)
+    assert sast(top).batch_size == sast(SMOKE).batch_size
     assert found.data == smoke.data
-    assert load_config(top, ["train.epochs=5"]).train.epochs == 5
+    assert sast(top, "train.epochs=5").epochs == 5
 
 
 def test_a_mapping_of_another_kind_takes_the_whole_place(tmp_path: Path) -> None:
     sgd = "optimizer: {kind: sgd, momentum: 0.0}"
     path = write(tmp_path / "sgd.yaml", f"extends: {SMOKE}\ntrain: {{{sgd}}}\n")
-    found = load_config(path).train.optimizer
+    found = sast(path).optimizer
     assert (found.kind, found.learning_rate) == ("sgd", 0.1)
     assert extended({"a": {"x": 1}, "b": [1]}, {"a": {"y": 2}, "b": [2]}) == {
         "a": {"x": 1, "y": 2},

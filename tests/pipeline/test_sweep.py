@@ -150,9 +150,12 @@ def test_a_plan_is_every_combination_with_a_config_of_its_own() -> None:
     planned = plan(CONFIG, ["train.rho=0,0.05", "seed=0,1,2", "train.epochs=3"])
     assert len(planned) == 6
     assert [entry.name for entry in planned][:2] == ["seed=0,train.rho=0", "seed=1,train.rho=0"]
-    pairs = [(entry.config.train.rho, entry.config.seed) for entry in planned]
+    trains = [entry.config.train.model_dump() for entry in planned]
+    pairs = [
+        (train["rho"], entry.config.seed) for train, entry in zip(trains, planned, strict=True)
+    ]
     assert pairs == list(itertools.product((0.0, 0.05), (0, 1, 2)))
-    assert {entry.config.train.epochs for entry in planned} == {3}
+    assert {train["epochs"] for train in trains} == {3}
 
 
 def test_the_order_of_the_command_line_does_not_change_the_folders() -> None:

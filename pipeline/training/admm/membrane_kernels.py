@@ -23,8 +23,9 @@ def fire(
     threshold: np.float32,
     hard: bool,
 ) -> None:
-    """Write membranes and hard spikes of every step."""
+    """Write membranes and hard spikes of every step, to the bit those of `neuron_kernels`."""
     kept = np.empty(_BLOCK, np.float32)
+    spent = threshold / decay
     for start in range(0, drive_TM.shape[1], _BLOCK):
         count = min(_BLOCK, drive_TM.shape[1] - start)
         kept[:] = _ZERO
@@ -33,11 +34,11 @@ def fire(
             z = membranes_TM[t, start : start + count]
             a = spikes_TM[t, start : start + count]
             for n in range(count):
-                membrane = drive[n] + kept[n]
+                membrane = drive[n] + decay * kept[n]
                 spike = _ONE if membrane > threshold else _ZERO
                 z[n], a[n] = membrane, spike
-                lost = membrane * decay if hard else threshold
-                kept[n] = decay * membrane - lost * spike
+                lost = membrane if hard else spent
+                kept[n] = membrane - lost * spike
 
 
 @compiled

@@ -106,7 +106,7 @@ class ADMM(Model):
 
     method: Literal["admm"]
     variant: Literal["resync", "published"] = "resync"
-    passes: Count = 20
+    passes: Positive = 20
     batch: Annotated[Full | Stream, Field(discriminator="kind")] = Stream(kind="stream")
     reset: Reset = "hard"
     membrane: Annotated[Ramp | Exact, Field(discriminator="kind")] = Ramp(kind="ramp")

@@ -1,0 +1,71 @@
+"""SAST and ADMM together: ADMM's weights as a start, ADMM's readout as an end."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from pipeline.config import SAST
+from pipeline.data.events import Dataset
+from pipeline.model import SpikingNetwork
+from pipeline.training.admm.settings import ADMM
+from pipeline.training.admm.train import refit_readout, train_admm
+from pipeline.training.checkpoint import Progress
+from pipeline.training.loop import Report, Say, TrainResult, train
+
+
+def train_sast(
+    network: SpikingNetwork,
+    training: Dataset,
+    validation: Dataset,
+    settings: SAST,
+    seed: int,
+    state_path: Path,
+    fingerprint: str,
+    report: Report,
+    say: Say = lambda line: None,
+) -> TrainResult:
+    """Train by SAST, from an ADMM start and to an ADMM readout where the settings have them.
+
+    Arguments, result and errors are those of `loop.train`. The seconds of both are counted.
+    """
+
+    def warm_start(progress: Progress) -> None:
+        assert settings.warm_start is not None
+        _warm_start(network, training, validation, settings.warm_start, seed, state_path, progress)
+
+    wanted = warm_start if settings.warm_start is not None else None
+    result = train(
+        network, training, validation, settings, seed, state_path, fingerprint, report, say, wanted
+    )
+    if settings.readout_refit is None:
+        return result
+    network.load_state_dict(result.weights)
+    result.progress.seconds += refit_readout(network, training, settings.readout_refit.ridge)
+    return replace(result, weights=network.weights())
+
+
+def _warm_start(
+    network: SpikingNetwork,
+    training: Dataset,
+    validation: Dataset,
+    settings: ADMM,
+    seed: int,
+    state_path: Path,
+    progress: Progress,
+) -> None:
+    """Train by ADMM and note what it cost; a kill on the way starts it again."""
+    path = state_path.with_name(f"warm-{state_path.name}")
+    path.unlink(missing_ok=True)
+    try:
+        found = train_admm(
+            network, training, validation, settings, seed, path, "", lambda done, total: None
+        )
+    finally:
+        path.unlink(missing_ok=True)
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            value.copy_(found.weights[name])
+    progress.seconds += found.progress.seconds
+    progress.samples += found.progress.samples
+    progress.peak_memory_bytes = found.progress.peak_memory_bytes
