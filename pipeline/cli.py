@@ -1,10 +1,11 @@
 """The command line: parse, dispatch, print. Bad input is one line and exit status 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from export.errors import HardspikeError
 from export.files import read_json
@@ -17,6 +18,9 @@ from pipeline.progress import Reporter
 from pipeline.run_dir import CONFIG_FILE
 from pipeline.stages import STAGE_NAMES, load_run, require_targets, run_stages
 from pipeline.theory import command as theory_command
+
+if TYPE_CHECKING:
+    from pipeline.team import Team
 
 _RESULTS = {
     "train": "cost.json",
@@ -114,10 +118,23 @@ def _add_experiment(command: argparse.ArgumentParser, name: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    return guarded(lambda: _dispatch(_parser().parse_args(arguments)))
+
+    def work(team: "Team | None" = None) -> None:
+        _dispatch(_parser().parse_args(arguments), team)
+
+    if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
+        return guarded(work)
+    from pipeline.distributed import in_ranks
+
+    return in_ranks(work)
 
 
-def _dispatch(options: argparse.Namespace) -> None:
+def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
+    if team is not None and options.command != "train":
+        raise HardspikeError(
+            f"hardspike {options.command}: found under torchrun with {team.ranks} ranks; allowed "
+            "there is `hardspike train`, all else runs in one process"
+        )
     match options.command:
         case "targets":
             _targets(options)
@@ -132,7 +149,7 @@ def _dispatch(options: argparse.Namespace) -> None:
         case "run":
             _work(options, STAGE_NAMES)
         case stage:
-            _work(options, (stage,))
+            _work(options, (stage,), team)
 
 
 def _experiment(options: argparse.Namespace) -> tuple[Config, Path]:
@@ -156,12 +173,16 @@ def _experiment(options: argparse.Namespace) -> tuple[Config, Path]:
     return config, source
 
 
-def _work(options: argparse.Namespace, stages: Sequence[str]) -> None:
+def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None" = None) -> None:
     config, run = _experiment(options)
+    if team is not None:
+        from pipeline.distributed import check_distributed
+
+        check_distributed(config, team)
     run = getattr(options, "out", None) or run
     reporter = Reporter(quiet=options.quiet or options.json)
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
-    run_stages(config, run, stages, reporter, options.force)
+    run_stages(config, run, stages, reporter, options.force, team=team)
     last = stages[-1]
     from pipeline.report import corruption_rows, ladder_rows, read_report, target_rows
 

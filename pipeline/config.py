@@ -154,7 +154,7 @@ class SAST(Model):
     `prune` is the share of every layer's weights, the smallest, that is at zero in the end; it is
     reached between a quarter and three quarters of the epochs (Zhu and Gupta 2017). `warm_start`
     trains by ADMM first and goes on from its best weights; `readout_refit` is ADMM's readout after
-    the last epoch.
+    the last epoch. `tensorboard` writes the history as an event file too.
     """
 
     method: Literal["sast"]
@@ -176,6 +176,7 @@ class SAST(Model):
     finetune: Finetune | None = None
     warm_start: ADMM | None = None
     readout_refit: ReadoutRefit | None = None
+    tensorboard: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")

@@ -28,8 +28,11 @@ from pipeline.metrics import first_parting, score
 from pipeline.model import predict
 from pipeline.progress import Reporter
 from pipeline.train import load_trained
+from pipeline.training.admm.settings import ADMM
+from pipeline.training.admm.stack import predicted
 
 FLOAT, FIXED, LADDER = "network.float.safetensors", "network.fixed.safetensors", "ladder.json"
+SOFT_RESET = "soft_reset"
 HARD, CALIBRATED, FIXED_POINT = "hard_float", "calibrated_float", "fixed_point"
 _PARTING_RECORDINGS = 100
 _STATISTICS_RECORDINGS = 200
@@ -50,6 +53,9 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     rungs = {}
     if activation.forward == "smooth":
         rungs["smooth"] = predict(network, test.spikes_BTCHW, activation)
+    if isinstance(config.train, ADMM) and config.train.reset == "soft":
+        # What is deployed resets to zero; the next rung says what that costs.
+        rungs[SOFT_RESET] = predicted(network, test.spikes_BTCHW, "soft")
     rungs[HARD] = _decisions(hard, run_float, test, reporter)
     fitting = _Fitting(config)
     deployed, calibration = fitting.calibrated(hard)

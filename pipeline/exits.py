@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NoReturn
 
@@ -14,27 +14,35 @@ _INTERRUPTED = 130
 
 def guarded(work: Callable[[], None]) -> int:
     """Do `work` and return the exit status; faults go to standard error, one line each."""
+    status, lines = outcome(work)
+    say(lines)
+    return status
+
+
+def outcome(work: Callable[[], None]) -> tuple[int, list[str]]:
+    """Do `work`; return the exit status and the faults, one line each."""
     try:
         _end_in_order()
         work()
     except HardspikeError as error:
-        for line in str(error).splitlines():
-            print(f"hardspike: {line}", file=sys.stderr)
-        return EXIT_STATUS
+        return EXIT_STATUS, str(error).splitlines()
     except BrokenPipeError:
         sys.stdout = None  # the reader went away; nothing is left to flush
-        return EXIT_STATUS
+        return EXIT_STATUS, []
     except OSError as error:
         name = error.filename or "a file"
-        print(f"hardspike: {name}: {error.strerror or error}", file=sys.stderr)
-        return EXIT_STATUS
+        return EXIT_STATUS, [f"{name}: {error.strerror or error}"]
     except MemoryError as error:
-        print(f"hardspike: out of memory ({error}); fewer steps or recordings", file=sys.stderr)
-        return EXIT_STATUS
+        return EXIT_STATUS, [f"out of memory ({error}); fewer steps or recordings"]
     except KeyboardInterrupt:
-        print("hardspike: interrupted; run it again to go on", file=sys.stderr)
-        return _INTERRUPTED
-    return 0
+        return _INTERRUPTED, ["interrupted; run it again to go on"]
+    return 0, []
+
+
+def say(lines: Iterable[str]) -> None:
+    """Print faults to standard error."""
+    for line in lines:
+        print(f"hardspike: {line}", file=sys.stderr)
 
 
 def _end_in_order() -> None:

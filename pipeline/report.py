@@ -1,4 +1,4 @@
-"""The report stage: one JSON with every figure, one page to read, three pictures.
+"""The report stage: one JSON with every figure, one page to read, and its pictures.
 
 Axes: `B` recording, `T` time step, `N` neuron.
 """
@@ -16,6 +16,7 @@ from export.files import read_json, write_bytes, write_json
 from export.network import Readout, decide
 from pipeline.config import Config
 from pipeline.config_file import config_tree
+from pipeline.convergence_page import convergence_section, draw_convergence
 from pipeline.conversion_page import SCALE_NOTE, calibration_lines, scale_rows
 from pipeline.convert import LADDER
 from pipeline.data.settings import step_ms
@@ -49,9 +50,10 @@ def report_stage(config: Config, run: Path, folder: Path, reporter: Reporter) ->
     counts = _confusion(tensors, report["readout"], len(classes))
     confusion_picture(counts, classes, folder / PICTURES[1])
     _raster(config, run, report, folder / PICTURES[2])
+    pictures = [*PICTURES, *draw_convergence(run, report["training"], folder)]
     write_bytes(folder / PAGE, markdown(report).encode())
     reporter.line(f"report    {folder / PAGE}")
-    return [JSON, PAGE, *PICTURES]
+    return [JSON, PAGE, *pictures]
 
 
 def build_report(config: Config, run: Path) -> dict[str, Any]:
@@ -216,6 +218,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
             "## Training",
             *_table(_cost_rows(report)),
+            *convergence_section(report["training"]),
             "",
             "## Files",
             *_table(_file_rows(report)),

@@ -3,22 +3,29 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export.files import read_json
 from pipeline.config import Config
 from pipeline.progress import Reporter
 
+if TYPE_CHECKING:
+    from pipeline.team import Team
+
 
 @dataclass(frozen=True)
 class Job:
-    """What a stage's work is given: the config, the run, the stage's key and its folder."""
+    """What a stage's work is given: the config, the run, the stage's key and its folder.
+
+    `team` are the ranks of a training in several processes, None where there is one.
+    """
 
     config: Config
     run: Path
     key: str
     folder: Path
     reporter: Reporter
+    team: "Team | None" = None
 
 
 Outcome = tuple[list[str], dict[str, Any]]
@@ -28,7 +35,7 @@ Outcome = tuple[list[str], dict[str, Any]]
 def _train(job: Job) -> Outcome:
     from pipeline.train import COST, train_stage
 
-    names = train_stage(job.config, job.key, job.folder, job.reporter)
+    names = train_stage(job.config, job.key, job.folder, job.reporter, job.team)
     return names, {"device": read_json(job.folder / COST)["device"]}
 
 

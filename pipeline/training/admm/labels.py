@@ -39,20 +39,22 @@ def _proximal(evidence_BK: Tensor, right_BK: Tensor, penalty: float, scale: floa
     """Minimise CE(s·(f + Δf)) + (ρ/2)‖Δf‖² by Newton's method, every recording on its own.
 
     The Hessian is s²(diag p − ppᵀ) + ρ: a diagonal less a product, so that its inverse needs no
-    factor (Sherman and Morrison). A step is halved where it does not lower the objective.
+    factor (Sherman and Morrison). A step is halved where it does not lower the objective. What is
+    done stays, so that no recording depends on the others of its batch.
     """
     change = torch.zeros_like(evidence_BK)
     for _ in range(_NEWTON_STEPS):
         share = torch.softmax(scale * (evidence_BK + change), 1)
         slope = scale * (share - right_BK) + penalty * change
-        if float(slope.abs().max()) < _CLOSE * scale:
+        open_B1 = slope.abs().amax(1, keepdim=True) >= _CLOSE * scale
+        if not bool(open_B1.any()):
             break
         diagonal = scale**2 * share + penalty
         inverse = slope / diagonal
         along = share / diagonal
         mixed = (share * inverse).sum(1, keepdim=True)
         bend = 1 - scale**2 * (share * along).sum(1, keepdim=True)
-        step = inverse + scale**2 * along * mixed / bend
+        step = open_B1 * (inverse + scale**2 * along * mixed / bend)
         change = _descended(change, step, evidence_BK, right_BK, penalty, scale)
     return change
 

@@ -12,7 +12,8 @@ Ramp: with Ψ = 1/w within w/2 of the threshold and 0 elsewhere, κ = (β/ρ)w²
     ΔI = (SΔz + K·Δa₋)/(β/ρ)
 
 Exact: one spike of a neuron at most is flipped, where (asked for)/(ΔI it takes) is largest; the
-ΔI of least norm that puts z0[t] to ϑ ± margin is c·v[t]/|v[t]|², v[t] the row t of S⁻¹.
+ΔI of least norm that puts z0[t] to ϑ ± margin is c·v[t]/|v[t]|², v[t] the row t of S⁻¹. Every
+recording has its own share of flips, so that what is asked of one depends on no other.
 """
 
 from dataclasses import dataclass
@@ -113,10 +114,7 @@ def _by_flips(
     jump = neuron.threshold + margin * side - state.membranes
     gain = (asked * side).clamp(min=0) * size.sqrt() / jump.abs()
     best, when = gain.max(0)
-    count = max(1, round(flips * gain.numel()))
-    chosen = best > 0
-    if count < best.numel():
-        chosen &= best >= best.flatten().topk(count).values[-1]
+    chosen = (best > 0) & _among_largest(best, max(1, round(flips * gain[:, 0].numel())))
     drive, change = torch.zeros_like(asked), torch.zeros_like(asked)
     steps = torch.arange(len(asked), device=asked.device).view(-1, *[1] * best.dim())
     at = (steps == when) & chosen
@@ -127,6 +125,14 @@ def _by_flips(
     for t in range(len(asked)):
         change[t] = drive[t] + (kept[t] * change[t - 1] if t else 0)
     return drive, change
+
+
+def _among_largest(values: Tensor, count: int) -> Tensor:
+    """Return which of `(B, …)` are among the `count` largest of their recording."""
+    flat = values.flatten(1)
+    if count >= flat.shape[1]:
+        return torch.ones_like(values, dtype=torch.bool)
+    return (flat >= flat.topk(count, 1).values[:, -1:]).view(values.shape)
 
 
 def _linearised(state: State, neuron: Neuron) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ step before, and solves ADMM's sub-problems for deviations from it, from the lab
 `docs/admm.md` derives it and says how it differs from what was published.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -32,9 +32,9 @@ from pipeline.training.admm.synapses import dense_back_solved
 class Sums:
     """What a step needs of its recordings; sums of parts of a batch add up.
 
-    `cross_OF` and `gram_FF` have an entry a spiking layer, from the first; `gram_FF` is empty where
-    it was not asked for. `features_FF` and `targets_KF` are FᵀF and YᵀF of a `membrane` readout, Y
-    what is asked of the evidence. All float64.
+    `cross_OF` and `places` have an entry a spiking layer, from the first; `gram_FF` has one of
+    each layer that it was asked for. `features_FF` and `targets_KF` are FᵀF and YᵀF of a
+    `membrane` readout, Y what is asked of the evidence. All float64.
     """
 
     cross_OF: list[Tensor] = field(default_factory=list)
@@ -61,10 +61,10 @@ class Sums:
         """Put the sums over all ranks in their place."""
         if exchange.ranks == 1:
             return
-        tensors = self.tensors()
-        like = tensors[0] if tensors else torch.zeros(0)
-        numbers = torch.tensor(self._numbers(), dtype=torch.float64, device=like.device)
-        exchange.add_up([*tensors, numbers])
+        numbers = torch.tensor(self._numbers(), dtype=torch.float64)
+        targets = [] if self.targets_KF is None else [self.targets_KF]
+        features = [] if self.features_FF is None else [self.features_FF]
+        exchange.add_up([*self.cross_OF, *targets, numbers], [*self.gram_FF, *features])
         self._set_numbers(numbers.tolist())
 
     def _numbers(self) -> list[float]:
@@ -92,6 +92,8 @@ def high_evidence(stack: Stack, settings: ADMM) -> float:
 
 def asked_of_layers(stack: Stack, done: Pass, change_BK: Tensor, settings: ADMM) -> Iterator[Asked]:
     """Yield what is asked of every spiking layer, from the last to the first."""
+    if not stack.synapses:
+        return
     last = len(stack.synapses) - 1
     spikes = _asked_by_readout(stack, change_BK, settings).view_as(done.states[last].spikes)
     for layer in range(last, -1, -1):
@@ -111,9 +113,12 @@ def _asked_by_readout(stack: Stack, change_BK: Tensor, settings: ADMM) -> Tensor
 
 
 def gathered(
-    stack: Stack, spikes: Tensor, labels_B: Tensor, settings: ADMM, with_gram: bool
+    stack: Stack, spikes: Tensor, labels_B: Tensor, settings: ADMM, renewed: Collection[int]
 ) -> Sums:
-    """Return the sums over some recordings, `spikes` being `(T, B, …)`."""
+    """Return the sums over some recordings, `spikes` being `(T, B, …)`.
+
+    Gram matrices are gathered of the `renewed` layers alone, in their order.
+    """
     done = stack.forward(spikes)
     high = high_evidence(stack, settings)
     change_BK = asked_evidence(done.evidence_BK, labels_B, settings.labels, stack.energy, high)
@@ -124,9 +129,7 @@ def gathered(
         crosses.append(synapses.cross(asked.drive, done.below(asked.layer)))
         sums.places.insert(0, synapses.places(asked.drive))
     sums.cross_OF = crosses[::-1]
-    if with_gram:
-        layers = enumerate(stack.synapses)
-        sums.gram_FF = [synapses.gram(done.below(layer)) for layer, synapses in layers]
+    sums.gram_FF = [stack.synapses[layer].gram(done.below(layer)) for layer in renewed]
     return sums
 
 

@@ -5,17 +5,16 @@ mean of the diagonal of XᵀX. A silent input is a zero row of XᵀX; the ridge 
 a pseudo-inverse would blow up its noise.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-_POWER_STEPS = 30
+_LANCZOS_STEPS = 12
 
 
 class RidgeFactor:
-    """The Cholesky factor of XᵀX + μ·m·1.
-
-    Axes: `gram_FF` in float64; everything is solved in float64.
-    """
+    """The Cholesky factor of XᵀX + μ·m·1, made in float64 from a float64 `gram_FF`."""
 
     def __init__(self, gram_FF: Tensor, ridge: float) -> None:
         mean = float(gram_FF.diagonal().mean())
@@ -23,23 +22,44 @@ class RidgeFactor:
         self.matrix_FF = gram_FF.clone()
         self.matrix_FF.diagonal().add_(self.shift)
         self.factor_FF = torch.linalg.cholesky(self.matrix_FF)
+        self._factors = {torch.float64: self.factor_FF}
 
     def solved(self, cross_OF: Tensor) -> Tensor:
-        """Return (RᵀX)(XᵀX + μ·m·1)⁻¹, `(O, F)`."""
-        return torch.cholesky_solve(cross_OF.double().T, self.factor_FF).T
+        """Return (RᵀX)(XᵀX + μ·m·1)⁻¹, `(O, F)`, in the precision of `cross_OF`."""
+        factor = self._factor_in(cross_OF.dtype)
+        half_FO = torch.linalg.solve_triangular(factor, cross_OF.T, upper=False)
+        step_FO: Tensor = torch.linalg.solve_triangular(factor.T, half_FO, upper=True)
+        return step_FO.transpose(0, 1)
+
+    def _factor_in(self, dtype: torch.dtype) -> Tensor:
+        if dtype not in self._factors:
+            self._factors[dtype] = self.factor_FF.to(dtype)
+        return self._factors[dtype]
 
     def condition(self) -> float:
-        """Return the ratio of the largest to the smallest eigenvalue, by power iteration.
+        """Return the ratio of the largest to the smallest eigenvalue, by Lanczos' method.
 
-        Both ends come from within: the true ratio is not below it by more than rounding, and may
-        be above.
+        Both ends come from within: the ratio is not above the true one by more than rounding, and
+        may be below it where eigenvalues lie close together.
         """
-        start = torch.ones_like(self.matrix_FF[:, :1]) / len(self.matrix_FF) ** 0.5
-        start[::2] *= 0.5  # not orthogonal to an alternating vector
-        high, low = start, start
-        for _ in range(_POWER_STEPS):
-            high = torch.nn.functional.normalize(self.matrix_FF @ high, dim=0)
-            low = torch.nn.functional.normalize(torch.cholesky_solve(low, self.factor_FF), dim=0)
-        largest = float((high * (self.matrix_FF @ high)).sum())
-        smallest = float((low * (self.matrix_FF @ low)).sum())
-        return largest / smallest
+        lower, upper = self.factor_FF, self.factor_FF.T
+
+        def inverse(vector_F1: Tensor) -> Tensor:
+            # Twice as many calls as cholesky_solve, and 20 times as fast for one column.
+            half = torch.linalg.solve_triangular(lower, vector_F1, upper=False)
+            whole: Tensor = torch.linalg.solve_triangular(upper, half, upper=True)
+            return whole
+
+        size = len(self.matrix_FF)
+        start = torch.linspace(0.5, 1.5, size, dtype=torch.float64, device=lower.device)[:, None]
+        largest = _largest_eigenvalue(lambda vector_F1: self.matrix_FF @ vector_F1, start)
+        return largest * _largest_eigenvalue(inverse, start)
+
+
+def _largest_eigenvalue(product: Callable[[Tensor], Tensor], start_F1: Tensor) -> float:
+    """Return the largest eigenvalue of a symmetric matrix within its first Krylov space."""
+    basis_FN = torch.linalg.qr(start_F1).Q
+    for _ in range(min(_LANCZOS_STEPS, len(start_F1)) - 1):
+        # Orthonormal even where the product adds nothing to the space.
+        basis_FN = torch.linalg.qr(torch.cat([basis_FN, product(basis_FN[:, -1:])], 1)).Q
+    return float(torch.linalg.eigvalsh(basis_FN.T @ product(basis_FN))[-1])

@@ -84,12 +84,14 @@ class Published(Model):
     """What the published iteration needs beside `passes` and `reset` (arXiv 2505.05527).
 
     `rho` and `beta` weigh the constraints of membranes and of spikes; the multiplier stays at zero
-    for the first `warming` passes.
+    for the first `warming` passes. `order` is that of layers and of steps within a pass: drawn anew
+    every pass, or as they come.
     """
 
     rho: Above = 1.0
-    beta: Above = 1.0
+    beta: Above = 0.1
     warming: Count = 10
+    order: Literal["random", "forward"] = "random"
 
 
 class ADMM(Model):
@@ -112,8 +114,8 @@ class ADMM(Model):
     membrane: Annotated[Ramp | Exact, Field(discriminator="kind")] = Ramp(kind="ramp")
     labels: Annotated[Squared | CrossEntropy, Field(discriminator="kind")] = Squared(kind="squared")
     damping: Above = 1.0
-    output_damping: Above = 0.1
-    ridge: Above = 1.0
+    output_damping: Above = 1.0
+    ridge: Above = 10.0
     output_ridge: Above = 0.1
     target: Annotated[float, Field(gt=0, le=1)] = 0.5
     chunk: Positive = 200
@@ -127,7 +129,10 @@ class ADMM(Model):
     def _of_one_variant(self) -> "ADMM":
         own = {
             "published": ("published",),
-            "resync": ("batch", "membrane", "labels", "damping", "output_damping"),
+            "resync": (
+                *("batch", "membrane", "labels", "damping", "output_damping"),
+                *("ridge", "output_ridge", "target", "shift_pixels"),
+            ),
         }
         other = "resync" if self.variant == "published" else "published"
         found = [name for name in own[other] if name in self.model_fields_set]
@@ -136,5 +141,10 @@ class ADMM(Model):
         if found:
             raise ValueError(
                 f"{found[0]} is a key of variant: {other}, and the variant is {self.variant}"
+            )
+        if self.variant == "published" and self.reset != "soft":
+            raise ValueError(
+                f"reset: found {self.reset}, and variant: published resets by subtraction alone; "
+                "write reset: soft"
             )
         return self

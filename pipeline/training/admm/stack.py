@@ -9,10 +9,12 @@ and the evidence is the sum of its spikes.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.model import SpikingLayer, SpikingNetwork
+from pipeline.model import SpikingLayer, SpikingNetwork, to_time_first
 from pipeline.training.admm.labels import readout_weights
 from pipeline.training.admm.membrane import Neuron, State, fired
 from pipeline.training.admm.settings import Reset
@@ -71,3 +73,20 @@ class Stack:
             ones = self.weights_T.sum().expand(len(summed), 1)
             summed = torch.cat([summed, ones], 1)
         return Pass(inputs, states, summed, summed @ self.readout.matrix_OF.T)
+
+
+@torch.inference_mode()
+def predicted(
+    network: SpikingNetwork, spikes_BTCHW: NDArray[np.uint8], reset: Reset, batch_size: int = 250
+) -> NDArray[np.int64]:
+    """Return the class of each recording by the hard network of this reset, `(B,)`.
+
+    Ties go to the lower index.
+    """
+    stack = Stack(network, spikes_BTCHW.shape[1], reset)
+    device = stack.weights_T.device
+    classes = [np.zeros(0, np.int64)]
+    for start in range(0, len(spikes_BTCHW), batch_size):
+        batch = to_time_first(spikes_BTCHW[start : start + batch_size], device)
+        classes.append(stack.forward(batch).evidence_BK.cpu().numpy().argmax(axis=1))
+    return np.concatenate(classes)

@@ -4,7 +4,7 @@ Axes: `O` output, `F` fan-in, `K` class.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,6 +18,7 @@ from pipeline.training.admm.stack import Stack
 
 Batch = tuple[Tensor, Tensor]
 """Spikes `(T, B, …)` and labels `(B,)`."""
+_FIRST_LAYER_UNTIL = 31
 _READOUT_MEMORY = 0.95
 """The readout's sums are those of the last 20 minibatches, about."""
 
@@ -54,7 +55,10 @@ class Memory:
 
 
 class Steps:
-    """Takes ADMM's steps on a stack."""
+    """Takes ADMM's steps on a stack.
+
+    `size` is that of the last step: α of `batch: full`, or the trust in force.
+    """
 
     def __init__(
         self, stack: Stack, settings: ADMM, exchange: Exchange, memory: Memory | None = None
@@ -62,15 +66,11 @@ class Steps:
         self.stack, self.settings, self.exchange = stack, settings, exchange
         self.memory = memory if memory is not None else Memory()
         self.factors = [RidgeFactor(gram, settings.ridge) for gram in self.memory.grams_FF]
+        self.size = self.memory.alpha if isinstance(settings.batch, Full) else 0.0
 
     def refit_readout(self, parts: Iterable[Batch]) -> Sums:
         """Fit the readout to the hard network's features of all recordings; return their sums."""
-        total: Sums | None = None
-        for spikes, labels_B in parts:
-            sums = measured(self.stack, self.stack.forward(spikes), labels_B, self.settings)
-            total = _plus(total, sums)
-        assert total is not None
-        total.add_up(self.exchange)
+        total = self._measured(parts)
         self._fit_readout(total.features_FF, total.targets_KF)
         return total
 
@@ -78,35 +78,37 @@ class Steps:
         """Take one step of `batch: stream` on a minibatch, given in parts of bounded size."""
         settings, memory, batch = self.settings, self.memory, self.settings.batch
         assert isinstance(batch, Stream)
-        renew = bool(batch.trust) and _is_due(memory.steps, batch.renew_every)
-        sums = self._gathered(parts, renew)
+        renewed = _due(len(self.stack.synapses), memory.steps, batch.renew_every)
+        sums = self._gathered(parts, renewed) if batch.trust else self._measured(parts)
         share = 0.5 * (1 + math.cos(math.pi * memory.steps / max(total_steps, 1)))
         trust = batch.trust * (share if batch.schedule == "cosine" else 1.0)
         if trust:
-            if renew:
-                self._renew(sums, batch.memory)
+            self._renew(sums, renewed, batch.memory)
             for layer, factor in enumerate(self.factors):
                 mean_OF = sums.cross_OF[layer] / sums.places[layer]
                 self._move(layer, factor, mean_OF, trust, batch.momentum)
-        if settings.labels.kind == "squared" or not trust:
+        if settings.labels.kind == "squared" or not batch.trust:
             self._remember_readout(sums)
             self._fit_readout(memory.features_FF, memory.targets_KF)
         else:
             self._step_readout(sums, trust)
         memory.steps += 1
+        self.size = trust
         return sums
 
     def full(self, parts: Callable[[], Iterable[Batch]]) -> Sums:
         """Take one step of `batch: full`; `parts` goes over all recordings anew."""
         settings, stack, memory = self.settings, self.stack, self.memory
         assert isinstance(settings.batch, Full)
-        sums = self._gathered(parts(), True)
+        # The inputs of the first layer stay what they are.
+        renewed = range(min(memory.steps, 1), len(stack.synapses))
+        sums = self._gathered(parts(), renewed)
         if not memory.steps:
             memory.alpha = settings.batch.alpha
-        memory.grams_FF = sums.gram_FF
-        self.factors = [RidgeFactor(gram, settings.ridge) for gram in sums.gram_FF]
+        self._renew(sums, renewed, 0.0)
         start = [synapses.matrix_OF.clone() for synapses in stack.synapses]
-        change = [f.solved(cross) for f, cross in zip(self.factors, sums.cross_OF, strict=True)]
+        crosses = _means(sums.cross_OF, sums.places)
+        change = [f.solved(cross) for f, cross in zip(self.factors, crosses, strict=True)]
         trials = []
         for alpha in (memory.alpha / 2, memory.alpha, 2 * memory.alpha):
             self._assign(start, change, alpha)
@@ -115,29 +117,40 @@ class Steps:
         self._assign(start, change, memory.alpha)
         self._mismatch_after_refit(parts())
         memory.steps += 1
+        self.size = memory.alpha
         return sums
 
-    def _gathered(self, parts: Iterable[Batch], with_gram: bool) -> Sums:
+    def _gathered(self, parts: Iterable[Batch], renewed: Collection[int]) -> Sums:
         total: Sums | None = None
         for spikes, labels_B in parts:
-            total = _plus(total, gathered(self.stack, spikes, labels_B, self.settings, with_gram))
+            sums = gathered(self.stack, spikes, labels_B, self.settings, renewed)
+            total = _plus(total, sums)
         assert total is not None
         total.add_up(self.exchange)
         return total
 
-    def _renew(self, sums: Sums, keep: float) -> None:
-        """Take the new Gram matrices into the old ones, as means over their rows."""
-        memory = self.memory
-        grams = [gram / n for gram, n in zip(sums.gram_FF, sums.places, strict=True)]
-        if memory.grams_FF:
-            seen = _renewals(memory.steps)
-            keep = min(keep, seen / (seen + 1))
-            grams = [
-                keep * old + (1 - keep) * new
-                for old, new in zip(memory.grams_FF, grams, strict=True)
-            ]
-        memory.grams_FF = grams
-        self.factors = [RidgeFactor(gram, self.settings.ridge) for gram in grams]
+    def _measured(self, parts: Iterable[Batch]) -> Sums:
+        total: Sums | None = None
+        for spikes, labels_B in parts:
+            sums = measured(self.stack, self.stack.forward(spikes), labels_B, self.settings)
+            total = _plus(total, sums)
+        assert total is not None
+        total.add_up(self.exchange)
+        return total
+
+    def _renew(self, sums: Sums, renewed: Sequence[int], keep: float) -> None:
+        """Take the new Gram matrices of some layers into the old ones, as means over their rows."""
+        grams = self.memory.grams_FF
+        seen = _doublings(self.memory.steps)
+        for layer, total_FF in zip(renewed, sums.gram_FF, strict=True):
+            mean_FF = total_FF / sums.places[layer]
+            if layer == len(grams):
+                grams.append(mean_FF)
+                self.factors.append(RidgeFactor(mean_FF, self.settings.ridge))
+                continue
+            share = min(keep, seen / (seen + 1))
+            grams[layer] = share * grams[layer] + (1 - share) * mean_FF
+            self.factors[layer] = RidgeFactor(grams[layer], self.settings.ridge)
 
     def _move(
         self, layer: int, factor: RidgeFactor, mean_OF: Tensor, trust: float, momentum: float
@@ -149,10 +162,12 @@ class Steps:
         else:
             crosses[layer] = momentum * crosses[layer] + mean_OF
         synapses = self.stack.synapses[layer]
-        step, matrix = factor.solved(crosses[layer]), synapses.matrix_OF
+        matrix = synapses.matrix_OF
+        # The direction alone is used, and ridges are wide here: single precision will do.
+        step = factor.solved(crosses[layer].to(matrix.dtype))
         size = float(step.norm())
         if size:
-            synapses.assign(matrix + (trust * float(matrix.norm()) / size) * step.to(matrix.dtype))
+            synapses.assign(matrix + (trust * float(matrix.norm()) / size) * step)
 
     def _remember_readout(self, sums: Sums) -> None:
         memory = self.memory
@@ -200,6 +215,11 @@ class Steps:
         return sums.recordings * high_evidence(self.stack, self.settings) ** 2 + float(spread)
 
 
+def _means(sums: Sequence[Tensor], places: Sequence[float]) -> list[Tensor]:
+    """Return sums over rows as means over them, layer by layer."""
+    return [one / rows for one, rows in zip(sums, places, strict=True)]
+
+
 def _plus(total: Sums | None, sums: Sums) -> Sums:
     if total is None:
         return sums
@@ -207,19 +227,17 @@ def _plus(total: Sums | None, sums: Sums) -> Sums:
     return total
 
 
-def _is_due(step: int, every: int) -> bool:
-    """Whether Gram matrices are renewed at a step: at all of the first few, then ever less."""
-    return step in _early(every) or step % every == 0
+def _due(layers: int, step: int, every: int) -> Sequence[int]:
+    """Return the layers whose Gram matrices are renewed at a step.
+
+    At steps 0, 1, 3, 7, 15, 31, and then every so many. The first layer's stop at 31, for its
+    inputs stay what they are.
+    """
+    if step + 1 == 1 << _doublings(step) and step <= min(every, _FIRST_LAYER_UNTIL):
+        return range(layers)
+    return range(1, layers) if step % every == 0 else ()
 
 
-def _renewals(step: int) -> int:
-    """Return how many renewals came before, counted up to where their number stops to matter."""
-    return sum(early < step for early in _early(1 << 30))
-
-
-def _early(every: int) -> tuple[int, ...]:
-    steps, step = [], 0
-    while step < min(every, 1000):
-        steps.append(step)
-        step += max(1, step // 4)
-    return tuple(steps)
+def _doublings(step: int) -> int:
+    """Return how many of the steps 0, 1, 3, 7, … come before a step."""
+    return step.bit_length()

@@ -8,6 +8,7 @@ With X the fan-ins of all places of all images as rows, a weight step needs no m
 than XᵀX and RᵀX. Both are sums over recordings, so that parts of a batch, and ranks, add up.
 """
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -19,7 +20,7 @@ from pipeline.model import SpikingLayer, split_steps
 
 _WINDOW_BYTES = 1 << 25
 """Fan-ins in memory at a time: a convolution's are many times its input."""
-_CG_STEPS = 3
+_CG_STEPS = 2
 
 
 class Synapses:
@@ -104,8 +105,9 @@ class Synapses:
         settings, item = self.layer.settings, images.element_size()
         if not isinstance(settings, ConvSettings):
             return max(1, _WINDOW_BYTES // (self._columns * item))
-        height, width = (size + 2 * settings.padding for size in images.shape[2:])
-        places = (height // settings.stride) * (width // settings.stride)
+        around = 2 * settings.padding - settings.kernel
+        height, width = ((size + around) // settings.stride + 1 for size in images.shape[2:])
+        places = height * width
         return max(1, _WINDOW_BYTES // (places * self._columns * item))
 
     def _fan_ins(self, images: Tensor) -> Tensor:
@@ -120,22 +122,21 @@ class Synapses:
         return windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, self.layer.weight[0].numel())
 
     def _conv_back_solved(self, residual: Tensor, damping: float) -> Tensor:
-        """Solve (WᵀW + γm) x = Wᵀ r by conjugate gradients, every image on its own."""
+        """Return Wᵀ(WWᵀ + γm)⁻¹r by conjugate gradients among the outputs, image by image."""
         weight = self.layer.weight.detach()
-        inputs = self.input_shape[0] * self.input_shape[1] * self.input_shape[2]
         # Every output sees its whole kernel, but for those at a padded edge.
+        inputs = math.prod(self.input_shape)
         mean = weight.square().sum() * residual[0, 0].numel() / inputs
-        b = self._adjoint(residual)
-        x, r, p = torch.zeros_like(b), b.clone(), b.clone()
-        size = _squared(r)
+        y, r, p = torch.zeros_like(residual), residual.clone(), residual.clone()
+        size, tiny = _squared(r), torch.finfo(r.dtype).tiny
         for _ in range(_CG_STEPS):
-            q = self._adjoint(self._linear(p)) + damping * mean * p
-            along = size / (_inner(p, q) + torch.finfo(q.dtype).tiny)
-            x += along * p
-            r -= along * q
+            q = self._linear(self._adjoint(p)).add_(p, alpha=float(damping * mean))
+            along = size / (_inner(p, q) + tiny)
+            y.addcmul_(along, p)
+            r.addcmul_(along, q, value=-1)
             last, size = size, _squared(r)
-            p = r + size / (last + torch.finfo(q.dtype).tiny) * p
-        return x
+            p.mul_(size / (last + tiny)).add_(r)
+        return self._adjoint(y)
 
     def _linear(self, images: Tensor) -> Tensor:
         settings = self.layer.settings
@@ -164,7 +165,8 @@ def dense_back_solved(weight_OF: Tensor, residual_IO: Tensor, damping: float) ->
     shift = damping * weight.square().sum() / weight.shape[1]
     wide = weight.shape[0] < weight.shape[1]
     gram = weight @ weight.T if wide else weight.T @ weight
-    gram.diagonal().add_(shift)
+    # Over a silent layer a fitted readout is all zero, and asks for nothing.
+    gram.diagonal().add_(shift if bool(shift) else 1.0)
     factor = torch.linalg.cholesky(gram)
     inverse_OF = (
         torch.cholesky_solve(weight, factor) if wide else torch.cholesky_solve(weight.T, factor).T

@@ -6,6 +6,7 @@ Nothing here or below it differentiates: everything runs in torch's inference mo
 counts the passes alone; validation, convergence measures and writing are outside of it.
 """
 
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,11 +50,12 @@ def train_admm(
     """Train `network` in place and return its best weights by validation.
 
     After every pass the whole state goes to `state_path`; where a state of the same `fingerprint`,
-    device and thread count is found there, training goes on from it.
+    device, threads and ranks is found there, training goes on from it. Only rank 0 of an `exchange`
+    reads and writes it.
 
     Raises:
-        HardspikeError: the device is absent, a rank is left without recordings, or the state is
-            damaged.
+        HardspikeError: the device is absent, a rank is left without recordings or lost, or the
+            state is damaged.
     """
     exchange = exchange if exchange is not None else Alone()
     device = choose_device(settings.device)
@@ -61,7 +63,7 @@ def train_admm(
     network.reset_parameters(seed)
     network.to(device)
     work = _Work(network, training, settings, seed, exchange)
-    found = load_state(state_path, fingerprint, network, work.restore)
+    found = _load_everywhere(state_path, fingerprint, work)
     progress, best = found if found is not None else (Progress(fingerprint), {})
     if found is not None:
         say(f"train     goes on after pass {progress.epoch} of {settings.passes}")
@@ -74,6 +76,24 @@ def train_admm(
         if exchange.rank == 0:
             save_state(state_path, progress, network, best, work.steps.memory.tensors())
     return TrainResult(best, hard_activation(network), progress, str(device))
+
+
+def _load_everywhere(
+    path: Path, fingerprint: str, work: "_Work"
+) -> tuple[Progress, dict[str, Tensor]] | None:
+    """Load the state that rank 0 finds, on all ranks; they need not share a file system."""
+    exchange = work.exchange
+    if exchange.ranks == 1:
+        return load_state(path, fingerprint, work.network, work.restore)
+    fingerprint = exchange.from_first(fingerprint.encode()).decode()
+    data = path.read_bytes() if exchange.rank == 0 and path.exists() else b""
+    data = exchange.from_first(data)
+    if exchange.rank == 0 or not data:
+        return load_state(path, fingerprint, work.network, work.restore) if data else None
+    with tempfile.TemporaryDirectory(prefix="hardspike-") as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(data)
+        return load_state(copy, fingerprint, work.network, work.restore)
 
 
 def hard_activation(network: SpikingNetwork) -> Activation:
@@ -109,6 +129,7 @@ class _Work:
         self.seed, self.exchange = seed, exchange
         self.stack = Stack(network, data.spikes_BTCHW.shape[1], settings.reset)
         self.steps = Steps(self.stack, settings, exchange)
+        self.recordings = self._count_recordings()
         self.minibatches = self._count_minibatches()
 
     @property
@@ -137,7 +158,7 @@ class _Work:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         progress.seconds += time.perf_counter() - started
-        progress.samples += len(self.data)
+        progress.samples += self.recordings
         peak = peak_memory_bytes(self.device)
         progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak)
         if not np.isfinite(mismatch):
@@ -176,26 +197,31 @@ class _Work:
                 labels = torch.as_tensor(self.data.labels_B[part]).to(self.device)
                 yield to_time_first(spikes, self.device), labels
 
+    def _count_recordings(self) -> int:
+        """Return the recordings of all ranks together."""
+        whole = torch.tensor([float(len(self.data))], dtype=torch.float64)
+        if self.settings.exchange == "sums":
+            self.exchange.add_up([whole])
+        return int(whole)
+
     def _count_minibatches(self) -> int:
         """Return the minibatches of a pass, and refuse ranks without recordings."""
         batch, ranks, count = self.settings.batch, self.exchange.ranks, len(self.data)
-        whole = torch.tensor([float(count)], dtype=torch.float64)
         alike = self.settings.exchange == "recordings"
-        if not alike:
-            self.exchange.add_up([whole])
-        size = batch.batch_size if isinstance(batch, Stream) else int(whole)
-        minibatches = max(1, -(-int(whole) // size))
+        size = batch.batch_size if isinstance(batch, Stream) else self.recordings
+        minibatches = max(1, -(-self.recordings // size))
         smallest = count // minibatches
         parts = -(-smallest // self.settings.chunk)
+        if smallest < (ranks if alike else 1):
+            raise HardspikeError(
+                f"train.batch: found {minibatches} minibatches for {count} recordings on rank "
+                f"{self.exchange.rank} of {ranks}; allowed is no rank without one: larger "
+                "minibatches or more recordings are needed"
+            )
         if alike and ranks > parts:
             raise HardspikeError(
                 f"train.chunk: found {self.settings.chunk}, which leaves a rank of {ranks} without "
                 f"recordings of a minibatch of {smallest}; allowed up to {smallest // ranks}"
-            )
-        if smallest < 1:
-            raise HardspikeError(
-                f"train.batch.batch_size: found {size}, which makes {minibatches} minibatches of "
-                f"{count} recordings on rank {self.exchange.rank}; larger ones are needed"
             )
         return minibatches
 
