@@ -102,12 +102,17 @@ def check_distributed(config: Config, team: Team) -> None:
     """Refuse what does not run in several processes.
 
     Raises:
-        HardspikeError: the training method, or folders of their own for ranks that share all.
+        HardspikeError: the training method, or what ranks are to share does not fit it.
     """
     where = f"under torchrun with {team.ranks} ranks"
     match config.train:
         case SAST():
             raise HardspikeError(f"train.method: found sast {where}; allowed there is admm")
+        case ADMM(variant="published", exchange="recordings"):
+            raise HardspikeError(
+                f"train.exchange: found recordings {where} with train.variant: published, which "
+                "keeps variables of every recording; allowed with it is sums"
+            )
         case ADMM(exchange=exchange):
             root = getattr(config.data.source, "root", "")
             if RANK in root and exchange != "sums":

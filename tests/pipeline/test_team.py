@@ -136,6 +136,13 @@ def test_folders_of_their_own_go_with_sums_alone(teams: tuple[Team, Team]) -> No
         check_distributed(config_of({"method": "admm"}, **source), teams[0])
 
 
+def test_the_published_form_goes_with_sums_alone(teams: tuple[Team, Team]) -> None:
+    published = {"method": "admm", "variant": "published", "reset": "soft"}
+    check_distributed(config_of({**published, "exchange": "sums"}), teams[0])
+    with pytest.raises(HardspikeError, match=r"train\.variant: published, which keeps variables"):
+        check_distributed(config_of(published), teams[0])
+
+
 @pytest.mark.parametrize("command", ["run", "evaluate", "sweep", "targets"])
 def test_all_commands_but_train_are_refused(teams: tuple[Team, Team], command: str) -> None:
     arguments = {"targets": [], "sweep": ["x.yaml", "--set", "seed=0"]}.get(command, ["x.yaml"])

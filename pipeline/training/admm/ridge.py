@@ -21,8 +21,8 @@ class RidgeFactor:
         self.shift = ridge * (mean if mean > 0 else 1.0)
         self.matrix_FF = gram_FF.clone()
         self.matrix_FF.diagonal().add_(self.shift)
-        self.factor_FF = torch.linalg.cholesky(self.matrix_FF)
-        self._factors = {torch.float64: self.factor_FF}
+        self.factor_FF: Tensor = torch.linalg.cholesky(self.matrix_FF)
+        self._factors: dict[torch.dtype, Tensor] = {torch.float64: self.factor_FF}
 
     def solved(self, cross_OF: Tensor) -> Tensor:
         """Return (RᵀX)(XᵀX + μ·m·1)⁻¹, `(O, F)`, in the precision of `cross_OF`."""

@@ -57,7 +57,7 @@ class Ramp(Model):
 class Exact(Model):
     """The membrane step through the step function itself: the spikes cheapest to flip are flipped.
 
-    At most one a neuron and recording, and `flips` of all (neuron, step).
+    At most one a neuron and recording, and `flips` of the (neuron, step) of each recording.
     """
 
     kind: Literal["exact"]

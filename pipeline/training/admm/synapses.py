@@ -9,7 +9,7 @@ than XᵀX and RᵀX. Both are sums over recordings, so that parts of a batch, a
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -122,21 +122,21 @@ class Synapses:
         return windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, self.layer.weight[0].numel())
 
     def _conv_back_solved(self, residual: Tensor, damping: float) -> Tensor:
-        """Return Wᵀ(WWᵀ + γm)⁻¹r by conjugate gradients among the outputs, image by image."""
+        """Return (WᵀW + γm)⁻¹Wᵀ r = Wᵀ(WWᵀ + γm)⁻¹ r, solved on the smaller side."""
         weight = self.layer.weight.detach()
+        inputs, outputs = math.prod(self.input_shape), residual[0].numel()
         # Every output sees its whole kernel, but for those at a padded edge.
-        inputs = math.prod(self.input_shape)
-        mean = weight.square().sum() * residual[0, 0].numel() / inputs
-        y, r, p = torch.zeros_like(residual), residual.clone(), residual.clone()
-        size, tiny = _squared(r), torch.finfo(r.dtype).tiny
-        for _ in range(_CG_STEPS):
-            q = self._linear(self._adjoint(p)).add_(p, alpha=float(damping * mean))
-            along = size / (_inner(p, q) + tiny)
-            y.addcmul_(along, p)
-            r.addcmul_(along, q, value=-1)
-            last, size = size, _squared(r)
-            p.mul_(size / (last + tiny)).add_(r)
-        return self._adjoint(y)
+        shift = float(damping * weight.square().sum() * residual[0, 0].numel() / inputs)
+        if outputs <= inputs:
+            return self._adjoint(
+                _conjugate_gradients(
+                    lambda p: self._linear(self._adjoint(p)).add_(p, alpha=shift), residual
+                )
+            )
+        asked = self._adjoint(residual)
+        return _conjugate_gradients(
+            lambda p: self._adjoint(self._linear(p)).add_(p, alpha=shift), asked
+        )
 
     def _linear(self, images: Tensor) -> Tensor:
         settings = self.layer.settings
@@ -179,6 +179,20 @@ def _channels_last(images: Tensor) -> Tensor:
     if images.dim() == 2:
         return images
     return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
+
+
+def _conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:
+    """Return a few steps' way to the x with `product`(x) = `right`, image by image (Saad 2003)."""
+    x, r, p = torch.zeros_like(right), right.clone(), right.clone()
+    size, tiny = _squared(r), torch.finfo(r.dtype).tiny
+    for _ in range(_CG_STEPS):
+        q = product(p)
+        along = size / (_inner(p, q) + tiny)
+        x.addcmul_(along, p)
+        r.addcmul_(along, q, value=-1)
+        last, size = size, _squared(r)
+        p.mul_(size / (last + tiny)).add_(r)
+    return x
 
 
 def _inner(one: Tensor, other: Tensor) -> Tensor:
