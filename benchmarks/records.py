@@ -5,10 +5,7 @@ A record holds the config, what the stages' manifests say and every figure; a fe
 that of the run folder. Nothing in a record depends on where the run lay.
 """
 
-import contextlib
-import fcntl
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from benchmarks.run_figures import Figures, figures_of
 from benchmarks.statistics import Match
+from benchmarks.study.entries import alone_in, one_a_line
 from export.errors import HardspikeError
 from export.files import read_json, write_bytes
 from pipeline.data.settings import Folder
@@ -150,39 +148,15 @@ def write_record(run: Path, path: Path) -> RunRecord:
         HardspikeError: as `make_record`; or the file is there and is not an arm's.
     """
     record = make_record(run, path.stem)
-    with _alone_in(path.parent):
+    with alone_in(path.parent):
         records = _read_arm(path) if path.exists() else {}
-        write_bytes(path, _formatted({**records, record.name: record}).encode())
+        trees = {name: _tree(one) for name, one in {**records, record.name: record}.items()}
+        write_bytes(path, one_a_line(ARM_SCHEMA, "runs", trees).encode())
     return record
-
-
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder against other writers; the lock is the folder's own and leaves no file."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise HardspikeError(f"{folder}: cannot be written ({error.strerror})") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _formatted(records: Mapping[str, RunRecord]) -> str:
-    """Return an arm's file: JSON with one record a line, so that a diff shows one run a line."""
-    lines = [f"{_line(name)}: {_line(_tree(records[name]))}" for name in sorted(records)]
-    return f'{{"schema": {_line(ARM_SCHEMA)}, "runs": {{\n' + ",\n".join(lines) + "\n}}\n"
 
 
 def _tree(record: RunRecord) -> dict[str, Any]:
     return record.model_dump(mode="json", by_alias=True)
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def read_records(folder: Path) -> tuple[RunRecord, ...]:

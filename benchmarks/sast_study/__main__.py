@@ -10,9 +10,9 @@ import argparse
 import os
 import sys
 
-from benchmarks.sast_study.carry_out import carry_out, missing, recorded
-from benchmarks.sast_study.plan import CONFIGS, RECORDS, plan
+from benchmarks.sast_study.plan import CONFIGS, RECORDS, RUNS, plan
 from benchmarks.sast_study.write import STEPS, write_study
+from benchmarks.study.runs import Study, bring_up_to_date
 from benchmarks.training_step import at_least_one, measure_steps
 from export.errors import EXIT_STATUS, HardspikeError
 
@@ -37,11 +37,8 @@ def main() -> int:
 
 
 def _run(jobs: int, only: str) -> list[str]:
-    left = missing(plan(), recorded())
-    left = [[run for run in runs if only in run.name] for runs in left]
-    left = [runs for runs in left if runs]
-    print(f"{sum(map(len, left))} runs of {len(left)} trainings are due", flush=True)
-    return carry_out(left, jobs, lambda line: print(line, flush=True))
+    study = Study(RECORDS, RUNS)
+    return bring_up_to_date(study, plan(), jobs, only, lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ bits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config
+from benchmarks.study.runs import Planned, by_training
 from pipeline.config_file import extended, parse_config, read_tree
-from pipeline.stages import lineage
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs"
@@ -80,35 +78,18 @@ _EVALUATE = {
 }
 
 
-@dataclass(frozen=True)
-class Planned:
-    """One run: the file of its record, its name and its config."""
-
-    file: str
-    name: str
-    config: Config
-
-    @property
-    def record(self) -> Path:
-        """The file that gets the run's record."""
-        return RECORDS / f"{self.file}.json"
-
-
 def plan() -> list[list[Planned]]:
     """Return all runs, those that share a training together; what matters most comes first.
 
     Raises:
         HardspikeError: an experiment file has faults.
     """
-    trainings: dict[str, list[Planned]] = {}
     first, *others = range(FOLD_SEEDS)
     runs = [*_arms_on(NMNIST, [first])]
     later = [*_arms_on(SACCADE, range(SACCADE_SEEDS)), *_arms_on(NMNIST, others)]
     runs += [*(run for run in later if _arm(run) in _EARLY), *_grid()]
     runs += [run for run in later if _arm(run) not in _EARLY]
-    for run in runs:
-        trainings.setdefault(lineage(run.config)[0], []).append(run)
-    return list(trainings.values())
+    return by_training(runs)
 
 
 def _arm(run: Planned) -> str:

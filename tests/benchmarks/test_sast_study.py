@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.records import RunRecord, read_records
-from benchmarks.sast_study.carry_out import missing, recorded
 from benchmarks.sast_study.plan import ARMS, CONFIGS, GRID, NMNIST, RECORDS, SACCADE, plan
 from benchmarks.sast_study.tables import Records, arm_table, grid_table
 from benchmarks.sast_study.write import build_study
+from benchmarks.study.runs import missing, recorded
 from pipeline.config_file import load_config
 
 
@@ -52,7 +52,7 @@ def test_every_row_of_the_tables_has_its_runs_on_record() -> None:
 
 
 def test_what_is_on_record_is_what_the_plan_asks_for_and_is_not_run_again() -> None:
-    trainings, done = plan(), recorded()
+    trainings, done = plan(), recorded(RECORDS)
     left = {run.name for runs in missing(trainings, done) for run in runs}
     planned = Counter(run.name for runs in trainings for run in runs)
     assert max(planned.values()) == 1
@@ -67,7 +67,7 @@ def test_every_run_on_record_gave_onnx_runtime_the_references_spikes() -> None:
 
 
 def test_a_run_of_another_config_is_due_again() -> None:
-    done = recorded()
+    done = recorded(RECORDS)
     run = next(run for runs in plan() for run in runs if (run.file, run.name) in done)
     assert missing([[run]], done) == []
     changed = run.config.model_copy(update={"seed": run.config.seed + 100})

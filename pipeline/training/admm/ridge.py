@@ -22,6 +22,7 @@ class RidgeFactor:
         self.matrix_FF = gram_FF.clone()
         self.matrix_FF.diagonal().add_(self.shift)
         self.factor_FF: Tensor = torch.linalg.cholesky(self.matrix_FF)
+        self._condition: float | None = None
         self._factors: dict[torch.dtype, Tensor] = {torch.float64: self.factor_FF}
 
     def solved(self, cross_OF: Tensor) -> Tensor:
@@ -42,6 +43,11 @@ class RidgeFactor:
         Both ends come from within: the ratio is not above the true one by more than rounding, and
         may be below it where eigenvalues lie close together.
         """
+        if self._condition is None:
+            self._condition = self._measured_condition()
+        return self._condition
+
+    def _measured_condition(self) -> float:
         lower, upper = self.factor_FF, self.factor_FF.T
 
         def inverse(vector_F1: Tensor) -> Tensor:

@@ -1,0 +1,113 @@
+"""What the main part runs: arms of the settings that tuning chose, as ordinary configs.
+
+What matters most comes first: one seed on all folds, saccade-mnist, robustness and hybrids, then
+the other seeds.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from benchmarks.admm_study.settings import (
+    ARMS,
+    CONTROLS,
+    EVALUATE,
+    FIRST,
+    FOLDS,
+    HYBRIDS,
+    NETWORKS,
+    NMNIST,
+    SACCADE,
+    SEEDS,
+    SHORT,
+    Tree,
+)
+from benchmarks.admm_study.trees import experiment, split_name, with_setting
+from benchmarks.admm_study.tuning import chosen
+from benchmarks.study.runs import Planned, by_training
+from export.errors import HardspikeError
+from pipeline.config_file import extended, parse_config
+
+ALL_FOLDS = tuple(range(FOLDS))
+_UNFOLDED: tuple[int | None, ...] = (None,)
+
+
+def plan() -> tuple[list[list[Planned]], list[str]]:
+    """Return all runs, those that share a training together, and the arms not tuned yet.
+
+    Raises:
+        HardspikeError: an experiment file has faults.
+    """
+    runs, untuned = [], dict[str, None]()
+    for dataset, architecture, arm, seed in _order():
+        try:
+            runs += list(_arm_on(dataset, architecture, arm, seed))
+        except HardspikeError as error:
+            if "not on record" not in str(error):
+                raise
+            untuned |= {f"{dataset}-{architecture}-{arm}": None}
+    return by_training(runs), list(untuned)
+
+
+def _order() -> Iterator[tuple[str, str, str, int]]:
+    """Yield recordings, architecture, arm and seed."""
+    control, *robust = CONTROLS
+    for dataset in (NMNIST, SACCADE):
+        yield from _each(dataset, (*FIRST, control), 0)
+    yield from _each(NMNIST, (*robust, *HYBRIDS), 0)
+    for seed in range(1, SEEDS):
+        for dataset in (NMNIST, SACCADE):
+            yield from _each(dataset, FIRST, seed)
+
+
+def _each(dataset: str, arms: Sequence[str], seed: int) -> Iterator[tuple[str, str, str, int]]:
+    for architecture in NETWORKS[dataset]:
+        for arm in arms:
+            if arm in _wanted(architecture):
+                yield dataset, architecture, arm, seed
+
+
+def _wanted(architecture: str) -> tuple[str, ...]:
+    controls = CONTROLS if architecture in SHORT else ()
+    return (*FIRST, *controls, *(HYBRIDS if architecture == "conv" else ()))
+
+
+def _arm_on(dataset: str, architecture: str, arm: str, seed: int) -> Iterator[Planned]:
+    changes = tuned(dataset, architecture, arm)
+    robust = dataset == NMNIST and architecture in SHORT and seed == 0
+    file = f"{dataset}-{architecture}-{arm}"
+    for fold in ALL_FOLDS if dataset == NMNIST else _UNFOLDED:
+        tree = with_setting(experiment(arm, dataset, architecture, fold, seed), changes)
+        for bits in (8, 4) if robust else (8,):
+            name = f"{file}-{split_name(fold, seed)}-{bits}bit"
+            # At 8 bits the nearest levels do as well, in a fraction of the time.
+            rounding = "nearest" if bits == 8 else "membrane"
+            own = {"name": name, "convert": {"weight_bits": bits, "rounding": rounding}}
+            whole = extended(tree, own) | {"evaluate": EVALUATE}
+            yield Planned(file, name, parse_config(whole, name))
+
+
+def tuned(dataset: str, architecture: str, arm: str) -> dict[str, Any]:
+    """Return what tuning lays over an arm's file.
+
+    Raises:
+        HardspikeError: the tuning of a method that the arm needs is not complete.
+    """
+    setting = dict(chosen(dataset, architecture, ARMS[arm].tuned).setting)
+    if arm == "equal-seconds":
+        epochs = equal_seconds(dataset, architecture)
+        return extended(setting, {"train": {"epochs": epochs}})
+    if arm == "warm-start":
+        of_admm: Tree = chosen(dataset, architecture, "admm").setting
+        return extended(setting, {"train": {"warm_start": of_admm["train"]}})
+    return setting
+
+
+def equal_seconds(dataset: str, architecture: str) -> int:
+    """Return the epochs of the surrogate that take as long as ADMM's passes.
+
+    From the seconds of the chosen settings in tuning, where both have as many passes as epochs:
+    ADMM's first pass is dearer than the others, so that the surrogate gets a little too much.
+    """
+    admm, surrogate = (chosen(dataset, architecture, name) for name in ("admm", "surrogate"))
+    epochs = int(experiment("surrogate", dataset, architecture, 0, 0)["train"]["epochs"])
+    return max(1, round(epochs * admm.seconds / surrogate.seconds))

@@ -1,0 +1,1 @@
+"""What the studies share: carrying out what is planned, records, tables and sentences."""
