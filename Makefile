@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast clean
+.PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast study-admm clean
 
 demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
@@ -32,6 +32,10 @@ bench-step: $(READY)
 # Runs what docs/studies/sast has no record of, then writes docs/studies/sast.md.
 study-sast: $(READY)
 	$(BIN)/python -m benchmarks.sast_study
+
+# The same for docs/studies/admm; `--part race` and the like run a part alone.
+study-admm: $(READY)
+	$(BIN)/python -m benchmarks.admm_study
 
 bench-lava: demo
 	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net --count 60

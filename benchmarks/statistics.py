@@ -112,8 +112,19 @@ def paired_difference(one: Mapping[Match, float], other: Mapping[Match, float]) 
     found = summary(list(by_unit({match: one[match] - other[match] for match in one}).values()))
     if found.sd is None:
         raise HardspikeError(f"found 1 of {unit}; a 95% interval needs two or more")
+    return Difference(found.mean, *interval(found), found.n, unit)
+
+
+def interval(found: Summary) -> tuple[float, float]:
+    """Return Student's 95% interval of the mean of two values or more, its ends.
+
+    Raises:
+        HardspikeError: there is one value alone.
+    """
+    if found.sd is None:
+        raise HardspikeError("found 1 value; a 95% interval needs two or more")
     margin = float(stdtrit(found.n - 1, _UPPER_TAIL)) * found.sd / math.sqrt(found.n)
-    return Difference(found.mean, found.mean - margin, found.mean + margin, found.n, unit)
+    return found.mean - margin, found.mean + margin
 
 
 def plus_minus(found: Summary, digits: int = 1) -> str:

@@ -18,6 +18,7 @@ from benchmarks.admm_study.ranks import compare_ranks
 from benchmarks.admm_study.scaling import scale
 from benchmarks.admm_study.settings import RECORDS, RUNS
 from benchmarks.admm_study.tuning import tune
+from benchmarks.admm_study.write import write_study
 from benchmarks.study.parallel import Say
 from benchmarks.study.runs import Study, bring_up_to_date
 from benchmarks.training_step import at_least_one
@@ -55,8 +56,10 @@ def main() -> int:
         for name, part in PARTS.items():
             if not options.page and options.part in (None, name):
                 failed += part(options.jobs, options.only, lambda line: print(line, flush=True))
+        if options.part is None:
+            write_study(RECORDS)
     except HardspikeError as error:
-        failed = str(error).splitlines()
+        failed += str(error).splitlines()
     for line in failed:
         print(f"admm_study: {line}", file=sys.stderr)
     return EXIT_STATUS if failed else 0

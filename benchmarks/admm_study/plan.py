@@ -5,6 +5,7 @@ the other seeds.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.admm_study.settings import (
@@ -22,7 +23,7 @@ from benchmarks.admm_study.settings import (
     Tree,
 )
 from benchmarks.admm_study.trees import experiment, split_name, with_setting
-from benchmarks.admm_study.tuning import chosen
+from benchmarks.admm_study.tuning import TUNING, chosen
 from benchmarks.study.runs import Planned, by_training
 from export.errors import HardspikeError
 from pipeline.config_file import extended, parse_config
@@ -31,7 +32,7 @@ ALL_FOLDS = tuple(range(FOLDS))
 _UNFOLDED: tuple[int | None, ...] = (None,)
 
 
-def plan() -> tuple[list[list[Planned]], list[str]]:
+def plan(tuning: Path = TUNING) -> tuple[list[list[Planned]], list[str]]:
     """Return all runs, those that share a training together, and the arms not tuned yet.
 
     Raises:
@@ -40,7 +41,7 @@ def plan() -> tuple[list[list[Planned]], list[str]]:
     runs, untuned = [], dict[str, None]()
     for dataset, architecture, arm, seed in _order():
         try:
-            runs += list(_arm_on(dataset, architecture, arm, seed))
+            runs += list(_arm_on(dataset, architecture, arm, seed, tuning))
         except HardspikeError as error:
             if "not on record" not in str(error):
                 raise
@@ -71,8 +72,10 @@ def _wanted(architecture: str) -> tuple[str, ...]:
     return (*FIRST, *controls, *(HYBRIDS if architecture == "conv" else ()))
 
 
-def _arm_on(dataset: str, architecture: str, arm: str, seed: int) -> Iterator[Planned]:
-    changes = tuned(dataset, architecture, arm)
+def _arm_on(
+    dataset: str, architecture: str, arm: str, seed: int, tuning: Path
+) -> Iterator[Planned]:
+    changes = tuned(dataset, architecture, arm, tuning)
     robust = dataset == NMNIST and architecture in SHORT and seed == 0
     file = f"{dataset}-{architecture}-{arm}"
     for fold in ALL_FOLDS if dataset == NMNIST else _UNFOLDED:
@@ -86,28 +89,29 @@ def _arm_on(dataset: str, architecture: str, arm: str, seed: int) -> Iterator[Pl
             yield Planned(file, name, parse_config(whole, name))
 
 
-def tuned(dataset: str, architecture: str, arm: str) -> dict[str, Any]:
+def tuned(dataset: str, architecture: str, arm: str, tuning: Path = TUNING) -> dict[str, Any]:
     """Return what tuning lays over an arm's file.
 
     Raises:
         HardspikeError: the tuning of a method that the arm needs is not complete.
     """
-    setting = dict(chosen(dataset, architecture, ARMS[arm].tuned).setting)
+    setting = dict(chosen(dataset, architecture, ARMS[arm].tuned, tuning).setting)
     if arm == "equal-seconds":
-        epochs = equal_seconds(dataset, architecture)
+        epochs = equal_seconds(dataset, architecture, tuning)
         return extended(setting, {"train": {"epochs": epochs}})
     if arm == "warm-start":
-        of_admm: Tree = chosen(dataset, architecture, "admm").setting
+        of_admm: Tree = chosen(dataset, architecture, "admm", tuning).setting
         return extended(setting, {"train": {"warm_start": of_admm["train"]}})
     return setting
 
 
-def equal_seconds(dataset: str, architecture: str) -> int:
+def equal_seconds(dataset: str, architecture: str, tuning: Path = TUNING) -> int:
     """Return the epochs of the surrogate that take as long as ADMM's passes.
 
     From the seconds of the chosen settings in tuning, where both have as many passes as epochs:
     ADMM's first pass is dearer than the others, so that the surrogate gets a little too much.
     """
-    admm, surrogate = (chosen(dataset, architecture, name) for name in ("admm", "surrogate"))
-    epochs = int(experiment("surrogate", dataset, architecture, 0, 0)["train"]["epochs"])
-    return max(1, round(epochs * admm.seconds / surrogate.seconds))
+    methods = ("admm", "surrogate")
+    admm, surrogate = (chosen(dataset, architecture, name, tuning) for name in methods)
+    passes = int(experiment("admm", dataset, architecture, 0, 0)["train"]["passes"])
+    return max(1, round(passes * admm.seconds / surrogate.seconds))

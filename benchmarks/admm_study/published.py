@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.admm_study.settings import (
-    FOLDS,
     NMNIST,
     PUBLISHED,
-    PUBLISHED_SEEDS,
     RECORDS,
     RUNS,
 )
@@ -53,15 +51,19 @@ class Iteration(Model):
     test: dict[Reset, Score]
     curves: dict[str, tuple[float, ...]]
 
+    def of_layers(self, curve: str) -> list[float]:
+        """Return a curve that every hidden layer has, as its mean over them."""
+        layers = [values for name, values in self.curves.items() if name.startswith(f"{curve}_")]
+        return [sum(values) / len(values) for values in zip(*layers, strict=True)]
+
 
 def planned() -> Iterator[Planned]:
     """Yield what is trained; the file is the architecture."""
-    for seed in range(PUBLISHED_SEEDS):
-        for architecture in PUBLISHED:
-            for fold in range(FOLDS):
-                tree = on_recordings(_FILE, NMNIST, architecture, fold, seed)
-                name = f"published-{NMNIST}-{architecture}-{split_name(fold, seed)}"
-                yield Planned(architecture, name, parse_config(tree | {"name": name}, name))
+    for architecture, folds in PUBLISHED.items():
+        for fold in range(folds):
+            tree = on_recordings(_FILE, NMNIST, architecture, fold, 0)
+            name = f"published-{NMNIST}-{architecture}-{split_name(fold, 0)}"
+            yield Planned(architecture, name, parse_config(tree | {"name": name}, name))
 
 
 def run_published(jobs: int, only: str, say: Say) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.admm_study.plan import tuned
 from benchmarks.admm_study.settings import RACE_SCHEDULES, RACES, RECORDS, SEEDS
 from benchmarks.admm_study.trees import experiment, with_setting
+from benchmarks.admm_study.tuning import TUNING
 from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import Say, side_by_side
 from benchmarks.study.runs import is_of_config
@@ -61,7 +62,7 @@ class Heat:
         return f"{self.name}-{method}"
 
 
-def heats() -> Iterator[Heat]:
+def heats(tuning: Path = TUNING) -> Iterator[Heat]:
     """Yield all heats.
 
     Raises:
@@ -73,16 +74,17 @@ def heats() -> Iterator[Heat]:
                 file = f"{dataset}-{architecture}"
                 name = f"race-{file}-epochs{epochs}-seed{seed}"
                 one, other = (
-                    _config(dataset, architecture, method, epochs, seed, name) for method in METHODS
+                    _config((dataset, architecture), method, epochs, seed, name, tuning)
+                    for method in METHODS
                 )
                 yield Heat(file, name, (one, other))
 
 
 def _config(
-    dataset: str, architecture: str, method: str, epochs: int, seed: int, name: str
+    network: tuple[str, str], method: str, epochs: int, seed: int, name: str, tuning: Path
 ) -> Config:
-    tree = experiment(method, dataset, architecture, 0, seed)
-    tree = with_setting(tree, tuned(dataset, architecture, method))
+    tree = experiment(method, *network, 0, seed)
+    tree = with_setting(tree, tuned(*network, method, tuning))
     length = {("passes" if tree["train"]["method"] == "admm" else "epochs"): epochs}
     return parse_config(extended(tree, {"name": name, "train": length}), name)
 

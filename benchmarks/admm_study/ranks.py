@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from benchmarks.admm_study.settings import (
     SEEDS,
 )
 from benchmarks.admm_study.trees import experiment, with_setting
+from benchmarks.admm_study.tuning import TUNING
 from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import Say, side_by_side
 from benchmarks.study.runs import Planned, is_of_config
@@ -51,9 +53,9 @@ class Pair(Model):
     largest_weight: float
 
 
-def planned() -> Iterator[Planned]:
+def planned(tuning: Path = TUNING) -> Iterator[Planned]:
     """Yield what is trained by one process and by more."""
-    base = with_setting(experiment("admm", NMNIST, FILE, 0, 0), tuned(NMNIST, FILE, "admm"))
+    base = with_setting(experiment("admm", NMNIST, FILE, 0, 0), tuned(NMNIST, FILE, "admm", tuning))
     chunk = base["train"]["batch"]["batch_size"] // max(RANKS)
     for seed in range(SEEDS):
         for passes in RANK_PASSES:
@@ -102,21 +104,23 @@ def _run(run: Planned) -> str:
 
 def _train(run: Planned, ranks: int) -> Path:
     folder = RUNS / f"{run.name}-{ranks}"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "asked.json", config_tree(run.config))
+    shutil.rmtree(folder, ignore_errors=True)
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     command = [sys.executable, *(torchrun if ranks > 1 else ()), "-m", "pipeline", "train"]
-    done = subprocess.run(
-        [*command, str(folder / "asked.json"), "--out", str(folder), "--json"],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="hardspike-ranks-") as place:
+        config = Path(place) / "config.yaml"
+        write_json(config, config_tree(run.config))
+        done = subprocess.run(
+            [*command, str(config), "--out", str(folder), "--json"],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
-        raise HardspikeError(f"{run.name}: {ranks} ranks ended with: {done.stderr[-300:]}")
+        raise HardspikeError(f"{ranks} ranks ended with: {done.stderr[-300:].strip()}")
     found = json.loads(done.stdout).get("ranks", 1)
     if found != ranks:
-        raise HardspikeError(f"{run.name}: trained in {found} ranks, asked for {ranks}")
+        raise HardspikeError(f"found {found} ranks in train/cost.json, asked for {ranks}")
     return folder

@@ -63,7 +63,8 @@ def scale(jobs: int, only: str, say: Say) -> list[str]:
     ]
     due = [one for one in due if only in one[0]]
     say(f"{len(due)} points of the scaling are due")
-    return side_by_side([(name, partial(_measure, *rest)) for name, *rest in due], 1, say)
+    tasks = [(name, partial(_measure, grows, size)) for name, grows, size in due]
+    return side_by_side(tasks, 1, say)
 
 
 def read_points(folder: Path) -> dict[str, Point]:

@@ -20,10 +20,10 @@ from benchmarks.admm_study.settings import (
     NMNIST,
     RECORDS,
     RUNS,
+    TUNED_ON,
     TUNING_EPOCHS,
     TUNING_FOLDS,
     TUNING_FRACTION,
-    TUNING_LIMIT,
     Tree,
     grid,
 )
@@ -81,7 +81,7 @@ class Choice:
 
 
 def trials() -> list[Trial]:
-    """Return all that is tried; N-MNIST-1k comes first.
+    """Return all that is tried, network by network.
 
     Raises:
         HardspikeError: an experiment file has faults.
@@ -90,6 +90,7 @@ def trials() -> list[Trial]:
         trial
         for dataset, networks in NETWORKS.items()
         for architecture in networks
+        if (dataset, architecture) not in TUNED_ON
         for method in GRIDS
         for trial in of_method(dataset, architecture, method)
     ]
@@ -101,8 +102,6 @@ def of_method(dataset: str, architecture: str, method: str) -> Iterator[Trial]:
         assert fold is None or fold < FOLDS
         base = experiment(method, dataset, architecture, fold, 0)
         data = {"validation_fraction": TUNING_FRACTION}
-        if dataset in TUNING_LIMIT:
-            data["limit_train"] = TUNING_LIMIT[dataset]
         base = extended(base, {"data": data, "train": _shorter(method, base["train"])})
         for setting in grid(method, architecture):
             file = f"{dataset}-{architecture}-{method}"
@@ -156,11 +155,12 @@ def _try(trial: Trial) -> str:
 
 
 def chosen(dataset: str, architecture: str, method: str, folder: Path = TUNING) -> Choice:
-    """Return the setting with the best mean validation accuracy.
+    """Return the setting with the best mean validation accuracy, of the network it is tuned on.
 
     Raises:
         HardspikeError: a trial of the grid has no entry of the same config.
     """
+    dataset, architecture = TUNED_ON.get((dataset, architecture), (dataset, architecture))
     tried = read_tried(folder, f"{dataset}-{architecture}-{method}")
     results: dict[str, list[Tried]] = {}
     for trial in of_method(dataset, architecture, method):

@@ -4,7 +4,7 @@ A sentence says "more" or "less" only where the 95% interval of the paired diffe
 side of zero; otherwise it says that no difference is shown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.sast_study.plan import (
@@ -16,24 +16,26 @@ from benchmarks.sast_study.plan import (
     SACCADE_TRAIN,
 )
 from benchmarks.sast_study.tables import (
-    Figure,
-    Records,
-    Row,
     arm_table,
     best,
     comparison_table,
-    deployed,
-    difference,
     grid_table,
     lost,
     smooth,
-    synops,
 )
-from benchmarks.statistics import Difference, plus_minus, summary, with_interval
+from benchmarks.statistics import plus_minus, summary, with_interval
+from benchmarks.study.tables import (
+    Figure,
+    Records,
+    Row,
+    deployed,
+    difference,
+    markdown,
+    synops,
+    verdict,
+)
 from benchmarks.training_step import step_ratios
 
-_ENOUGH = 3
-"""Folds or seeds below which no difference is claimed."""
 TUNED_ON = (0, 1)
 """Folds whose test recordings were looked at while slopes, ρ and the recipe were chosen."""
 PICTURES = ("grid.png", "arms.png", "cost.png")
@@ -47,13 +49,13 @@ def page(records: Records, found: Headline, untouched: Headline, steps: Mapping[
     parts = [
         _INTRODUCTION.format(train=SACCADE_TRAIN, folds=FOLDS),
         "## What it says\n\n" + "\n".join(f"- {line}" for line in conclusions(records)),
-        "## Headline\n\n" + _table(_headline_rows(records, found, untouched)),
+        "## Headline\n\n" + markdown(_headline_rows(records, found, untouched)),
         f"## Slope and ρ\n\n{_GRID}\n\n![Points lost by slope and ρ](sast/{PICTURES[0]})\n\n"
-        + _table(grid_table(records)),
+        + markdown(grid_table(records)),
         f"## N-MNIST-1k, five folds\n\n![Every arm](sast/{PICTURES[1]})\n\n"
-        + _table(arm_table(records, NMNIST))
+        + markdown(arm_table(records, NMNIST))
         + "\n\n"
-        + _table(comparison_table(records, NMNIST)),
+        + markdown(comparison_table(records, NMNIST)),
         f"![Deployed accuracy against training cost](sast/{PICTURES[2]})",
         "## saccade-mnist\n\n" + _saccade(records),
         "## The step\n\n" + _steps(steps),
@@ -63,9 +65,13 @@ def page(records: Records, found: Headline, untouched: Headline, steps: Mapping[
 
 
 def _saccade(records: Records) -> str:
-    if not records.arms(SACCADE):
+    if not records.arms(SACCADE, ARMS):
         return "Not run yet."
-    return _table(arm_table(records, SACCADE)) + "\n\n" + _table(comparison_table(records, SACCADE))
+    return (
+        markdown(arm_table(records, SACCADE))
+        + "\n\n"
+        + markdown(comparison_table(records, SACCADE))
+    )
 
 
 def conclusions(records: Records) -> list[str]:
@@ -118,7 +124,7 @@ def _compared(records: Records, pair: tuple[str, str]) -> str:
     for dataset in (NMNIST, SACCADE):
         found = {bits: difference(records, dataset, pair, deployed, bits) for bits in (8, 4)}
         words = [
-            f"{bits} bits {_verdict(value)}, {with_interval(value)}"
+            f"{bits} bits {verdict(value)}, {with_interval(value)}"
             for bits, value in found.items()
             if value is not None
         ]
@@ -126,14 +132,6 @@ def _compared(records: Records, pair: tuple[str, str]) -> str:
             said.append(f"{dataset}: {'; '.join(words)}")
     one, other = (ARMS[arm][0] for arm in pair)
     return f"Deployed, {one} minus {other}. {'. '.join(said)}." if said else ""
-
-
-def _verdict(found: Difference) -> str:
-    if found.n < _ENOUGH:
-        return "too few runs to tell"
-    if found.low > 0:
-        return "more"
-    return "less" if found.high < 0 else "no difference shown"
 
 
 def _mean(records: Records, arm: str, figure: Figure) -> str:
@@ -177,12 +175,6 @@ def _steps(steps: Mapping[str, Any]) -> str:
         f"{plus_minus(summary(plain))} ms, SAST's {plus_minus(summary(sharp))} ms, the ratio is "
         f"{plus_minus(ratio, 3)}. `make bench-step` measures it."
     )
-
-
-def _table(rows: Sequence[Row]) -> str:
-    head, *body = rows
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in body])
 
 
 _INTRODUCTION = """\

@@ -8,17 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.sast_study.plan import ARMS, GRID_RHOS, GRID_SLOPES, NMNIST
-from benchmarks.sast_study.tables import (
-    Figure as RunFigure,
-)
-from benchmarks.sast_study.tables import (
-    Records,
-    deployed,
-    grid_runs,
-    lost,
-    smooth,
-)
+from benchmarks.sast_study.tables import grid_runs, lost, smooth
 from benchmarks.statistics import summary
+from benchmarks.study.tables import Figure as RunFigure
+from benchmarks.study.tables import Records, deployed
 from pipeline.pictures import save_picture
 
 _STEPS: tuple[tuple[str, RunFigure, int, str, str], ...] = (
@@ -61,7 +54,7 @@ def grid_picture(records: Records, path: Path) -> None:
 
 def arms_picture(records: Records, path: Path) -> None:
     """Draw smooth, 8-bit and 4-bit accuracy of every arm, mean and standard deviation."""
-    arms = records.arms(NMNIST)
+    arms = records.arms(NMNIST, ARMS)
     figure = Figure(figsize=(8.4, 1.2 + 0.42 * len(arms)), layout="constrained")
     axes = figure.add_subplot()
     for shift, (label, value, bits, marker, colour) in zip((0.2, 0.0, -0.2), _STEPS, strict=True):
@@ -91,7 +84,7 @@ def arms_picture(records: Records, path: Path) -> None:
 def cost_picture(records: Records, path: Path) -> None:
     """Draw deployed accuracy against gradient evaluations, a panel a bit width, a point an arm."""
     figure = Figure(figsize=(10.4, 5.4), layout="constrained")
-    arms = records.arms(NMNIST)
+    arms = records.arms(NMNIST, ARMS)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (label, value, bits, marker, colour) in zip(panels, _STEPS[1:], strict=True):
         points = []

@@ -1,17 +1,15 @@
 """Writing the study: page, headline and pictures from the records and the timed steps."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.records import RunRecord, read_records
+from benchmarks.records import read_records
 from benchmarks.sast_study.page import PICTURES, TUNED_ON, page
 from benchmarks.sast_study.pictures import arms_picture, cost_picture, grid_picture
 from benchmarks.sast_study.plan import FOLDS
-from benchmarks.sast_study.tables import Records, headline
+from benchmarks.sast_study.tables import headline
+from benchmarks.study.tables import Records, check_agreement
 from benchmarks.training_step import read_steps
-from export.errors import HardspikeError
 from export.files import write_bytes, write_json
-from pipeline.evaluate import FAST
 
 SCHEMA = "hardspike.study/1"
 STEPS = Path("step/pairs.json")
@@ -34,7 +32,7 @@ def write_study(folder: Path) -> None:
 def build_study(folder: Path) -> tuple[str, dict[str, object], Records]:
     """Return the page, the figures for `<study>.json`, and the records behind both."""
     found = read_records(folder)
-    _check_agreement(found)
+    check_agreement(found)
     records, steps = Records.of(found), read_steps(folder / STEPS)
     whole = headline(records, steps)
     untouched = headline(records.on_folds(set(range(FOLDS)) - set(TUNED_ON)), steps)
@@ -46,19 +44,3 @@ def build_study(folder: Path) -> tuple[str, dict[str, object], Records]:
         "runs": counts,
     }
     return page(records, whole, untouched, steps), figures, records
-
-
-def _check_agreement(records: Iterable[RunRecord]) -> None:
-    """Refuse records of deployed files that ONNX Runtime did not run like the reference.
-
-    Raises:
-        HardspikeError: one line a run.
-    """
-    faults = []
-    for record in records:
-        target = record.figures.targets.get(FAST)
-        if target is None or target.status != "ok" or target.spike_agreement != 1:
-            status = "no entry" if target is None else target.status
-            faults.append(f"{record.arm}/{record.name}: {FAST} has {status}; the page needs ok")
-    if faults:
-        raise HardspikeError(*faults)

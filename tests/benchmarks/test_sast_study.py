@@ -9,9 +9,10 @@ import pytest
 
 from benchmarks.records import RunRecord, read_records
 from benchmarks.sast_study.plan import ARMS, CONFIGS, GRID, NMNIST, RECORDS, SACCADE, plan
-from benchmarks.sast_study.tables import Records, arm_table, grid_table
+from benchmarks.sast_study.tables import arm_table, grid_table
 from benchmarks.sast_study.write import build_study
 from benchmarks.study.runs import missing, recorded
+from benchmarks.study.tables import Records
 from pipeline.config_file import load_config
 
 
@@ -45,7 +46,9 @@ def test_page_and_headline_are_rebuilt_from_the_records_to_the_byte() -> None:
 def test_every_row_of_the_tables_has_its_runs_on_record() -> None:
     records = Records.of(on_record())
     for dataset in (NMNIST, SACCADE):
-        for arm, row in zip(records.arms(dataset), arm_table(records, dataset)[1:], strict=True):
+        for arm, row in zip(
+            records.arms(dataset, ARMS), arm_table(records, dataset)[1:], strict=True
+        ):
             assert row[:2] == (ARMS[arm][0], str(len(records.runs(dataset, arm, 8))))
     grid = sum(int(row[2]) for row in grid_table(records)[1:])
     assert 2 * grid == len(records.by_file[GRID])

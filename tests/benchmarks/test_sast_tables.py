@@ -11,16 +11,14 @@ from benchmarks.records import RunRecord, read_records
 from benchmarks.sast_study.page import conclusions
 from benchmarks.sast_study.plan import GRID, NMNIST, RECOMMENDED, RECORDS
 from benchmarks.sast_study.tables import (
-    Records,
     arm_table,
     best,
     comparison_table,
-    deployed,
-    difference,
     grid_table,
     headline,
     smooth,
 )
+from benchmarks.study.tables import Records, deployed, difference
 from export.errors import HardspikeError
 
 STEPS = {"plain_ms": [10.0, 20.0], "sast_ms": [18.0, 38.0]}

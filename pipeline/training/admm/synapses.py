@@ -54,18 +54,24 @@ class Synapses:
     def gram(self, spikes: Tensor) -> Tensor:
         """Return XᵀX, `(F, F)` in float64."""
         total = torch.zeros((self._columns,) * 2, dtype=torch.float64, device=spikes.device)
-        for rows_XF, _ in self._rows(spikes, None):
+        for rows_XF in self._rows(spikes):
             total += (rows_XF.T @ rows_XF).double()
         return total
 
     def cross(self, residual: Tensor, spikes: Tensor) -> Tensor:
-        """Return RᵀX of residuals of the drive, `(O, F)` in float64."""
-        outputs = len(self.layer.weight)
-        total = torch.zeros((outputs, self._columns), dtype=torch.float64, device=spikes.device)
-        for rows_XF, residual_XO in self._rows(spikes, residual):
-            assert residual_XO is not None
-            total += (residual_XO.T @ rows_XF).double()
-        return total
+        """Return RᵀX of residuals of the drive, `(O, F)` in float64.
+
+        Of a convolution it is the correlation of inputs with residuals; its kernel makes no X.
+        """
+        images, wanted = spikes.flatten(0, 1), residual.flatten(0, 1)
+        if isinstance(self.layer.settings, ConvSettings):
+            found = self._correlation(wanted, images).flatten(1)
+        else:
+            found = wanted.T @ images.flatten(1)
+        if self.layer.bias is not None:
+            summed = wanted.sum((0, *range(2, wanted.dim())))
+            found = torch.cat([found, summed[:, None]], 1)
+        return found.double()
 
     def places(self, residual: Tensor) -> int:
         """Return how many rows X has for these residuals."""
@@ -87,19 +93,15 @@ class Synapses:
     def _columns(self) -> int:
         return self.layer.weight[0].numel() + (self.layer.bias is not None)
 
-    def _rows(
-        self, spikes: Tensor, residual: Tensor | None
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Yield X, and the residuals of the same places, a bounded part at a time."""
+    def _rows(self, spikes: Tensor) -> Iterator[Tensor]:
+        """Yield X, a bounded part at a time."""
         images = spikes.flatten(0, 1)
-        wanted = None if residual is None else residual.flatten(0, 1)
         size = self._images_at_once(images)
         for start in range(0, len(images), size):
             rows_XF = self._fan_ins(images[start : start + size])
             if self.layer.bias is not None:
                 rows_XF = torch.cat([rows_XF, rows_XF.new_ones(len(rows_XF), 1)], 1)
-            part = None if wanted is None else _channels_last(wanted[start : start + size])
-            yield rows_XF, part
+            yield rows_XF
 
     def _images_at_once(self, images: Tensor) -> int:
         settings, item = self.layer.settings, images.element_size()
@@ -144,6 +146,18 @@ class Synapses:
         weight = self.layer.weight.detach()
         return functional.conv2d(images, weight, None, settings.stride, settings.padding)
 
+    def _correlation(self, residual: Tensor, images: Tensor) -> Tensor:
+        """Return Σ r x over places and images for every weight, in the weight's shape."""
+        settings = self.layer.settings
+        assert isinstance(settings, ConvSettings)
+        weight, one = self.layer.weight.detach(), [1, 1]
+        stride, padding = [settings.stride] * 2, [settings.padding] * 2
+        wanted = False, True, False  # of the sums for inputs, weights and biases
+        found: Tensor = torch.ops.aten.convolution_backward(
+            residual, images, weight, None, stride, padding, one, False, [0, 0], 1, wanted
+        )[1]
+        return found
+
     def _adjoint(self, residual: Tensor) -> Tensor:
         settings = self.layer.settings
         assert isinstance(settings, ConvSettings)
@@ -172,13 +186,6 @@ def dense_back_solved(weight_OF: Tensor, residual_IO: Tensor, damping: float) ->
         torch.cholesky_solve(weight, factor) if wide else torch.cholesky_solve(weight.T, factor).T
     )
     return residual_IO @ inverse_OF.to(residual_IO.dtype)
-
-
-def _channels_last(images: Tensor) -> Tensor:
-    """Return `(I, O, H, W)` or `(I, O)` as `(I·R, O)`."""
-    if images.dim() == 2:
-        return images
-    return images.permute(0, 2, 3, 1).reshape(-1, images.shape[1])
 
 
 def _conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:

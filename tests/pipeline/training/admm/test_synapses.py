@@ -148,7 +148,7 @@ def test_a_bounded_part_never_holds_more_windows_than_its_bytes() -> None:
     settings = ConvSettings(type="conv", channels=1, kernel=5, stride=1, padding=2)
     synapses = made(settings, (2, 60, 60), 0)
     spikes = spikes_of((2, 60, 60), 0, steps=4, recordings=15)
-    parts = [part for part, _ in synapses._rows(spikes, None)]
+    parts = list(synapses._rows(spikes))
     assert len(parts) > 1
     assert sum(map(len, parts)) == 60 * 60 * 60
     assert max(part.numel() * part.element_size() for part in parts) <= module._WINDOW_BYTES
