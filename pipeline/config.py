@@ -204,9 +204,27 @@ class SAST(Model):
                 f"readout_refit fills the readout's pruned weights, and prune is {self.prune:g}; "
                 "allowed with it is prune: 0"
             )
-        if self.warm_start is not None and self.warm_start.variant != "resync":
-            raise ValueError(f"warm_start.variant: found {self.warm_start.variant}, allowed resync")
+        if self.readout_refit is not None and self.finetune is not None:
+            raise ValueError(
+                "readout_refit undoes what finetune did to the last layer; allowed is one of them"
+            )
+        if self.warm_start is not None:
+            _check_warm_start(self.warm_start)
         return self
+
+
+def _check_warm_start(settings: ADMM) -> None:
+    """Refuse what means nothing before SAST: it trains in one process, for a hard reset."""
+    allowed: dict[str, Any] = {
+        "variant": "resync",
+        "reset": "hard",
+        "exchange": "recordings",
+        "tensorboard": False,
+        "device": "auto",
+    }
+    for key, value in allowed.items():
+        if (found := getattr(settings, key)) != value:
+            raise ValueError(f"warm_start.{key}: found {found}, allowed {value}")
 
 
 class ConvertSettings(Model):

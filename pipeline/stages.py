@@ -40,6 +40,8 @@ _TRAIN = (
     *_DATA,
     "pipeline/train.py",
     "pipeline/training",
+    "pipeline/distributed.py",
+    "pipeline/team.py",
     "pipeline/model.py",
     "pipeline/neuron.py",
     "pipeline/fused_neuron.py",

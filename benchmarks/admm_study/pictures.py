@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from benchmarks.admm_study.found import Found
 from benchmarks.admm_study.published import Iteration
@@ -27,6 +28,10 @@ _COLOURS: Mapping[str, str] = {
     "readout-refit": "#7a5c99",
 }
 _ROBUST = COLUMNS[:6]
+_ROBUST_HEADS = [
+    column.head.replace(", ", "\n").replace("half of the events", "half").replace("of 1 Hz", "")
+    for column in _ROBUST
+]
 Draw = Callable[[Found, Path], None]
 
 
@@ -54,6 +59,7 @@ def accuracy_picture(found: Found, path: Path) -> None:
                 values = found.records.values(dataset, f"{architecture}-{arm}", deployed)
                 _point(axes, place + (index - (len(arms) - 1) / 2) * 0.1, arm, values.values())
         axes.set_xticks(range(len(architectures)), list(architectures))
+        axes.set_xlim(-0.6, len(architectures) - 0.4)
         axes.set_title(dataset, fontsize=10)
         _tidy(axes, "y")
     panels[0].set_ylabel("deployed accuracy at 8 bits, %")
@@ -71,8 +77,8 @@ def robustness_picture(found: Found, path: Path) -> None:
             for place, column in enumerate(_ROBUST):
                 values = _values(found, architecture, arm, column)
                 _point(axes, place + (index - (len(arms) - 1) / 2) * 0.1, arm, values)
-        heads = [column.head.replace(", ", "\n") for column in _ROBUST]
-        axes.set_xticks(range(len(_ROBUST)), heads, fontsize=8)
+        axes.set_xticks(range(len(_ROBUST)), _ROBUST_HEADS, fontsize=8)
+        axes.set_xlim(-0.6, len(_ROBUST) - 0.4)
         axes.set_title(f"{NMNIST}, {architecture}", fontsize=10)
         _tidy(axes, "y")
     panels[0].set_ylabel("deployed accuracy, %")
@@ -158,6 +164,7 @@ def race_picture(found: Found, path: Path) -> None:
             colour, label = _COLOURS[lap.method], ARMS[lap.method].title
             axes.step(lap.seconds, best, where="post", color=colour, label=label, lw=1, alpha=0.7)
         axes.set_xscale("log")
+        _plain(axes.xaxis)
         axes.set_xlabel("seconds of training")
         axes.set_ylabel("best validation accuracy so far, %")
         axes.set_title(" ".join(network), fontsize=10)
@@ -179,11 +186,19 @@ def scaling_picture(curve: Curve, path: Path) -> None:
         axes.loglog(curve.sizes, values, "o-", color="#0b6e99")
         axes.set_xticks(curve.sizes, [f"{size:g}" for size in curve.sizes])
         axes.xaxis.set_minor_locator(NullLocator())
+        _plain(axes.yaxis)
         axes.set_xlabel(NAMES[curve.grows])
         axes.set_ylabel(label)
         axes.set_title(f"slope {found:.2f}".replace("-", "−"), fontsize=10)
         _tidy(axes, "both")
     save_picture(figure, path)
+
+
+def _plain(axis: Axis) -> None:
+    """Number a logarithmic axis 0.5, 1, 20 and not in powers of ten, without a crowd."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _tidy(axes: Axes, grid: str) -> None:

@@ -38,15 +38,25 @@ def plan(tuning: Path = TUNING) -> tuple[list[list[Planned]], list[str]]:
     Raises:
         HardspikeError: an experiment file has faults.
     """
-    runs, untuned = [], dict[str, None]()
+    runs, settings = [], dict[tuple[str, str, str], Tree | None]()
     for dataset, architecture, arm, seed in _order():
-        try:
-            runs += list(_arm_on(dataset, architecture, arm, seed, tuning))
-        except HardspikeError as error:
-            if "not on record" not in str(error):
-                raise
-            untuned |= {f"{dataset}-{architecture}-{arm}": None}
-    return by_training(runs), list(untuned)
+        key = (dataset, architecture, arm)
+        if key not in settings:
+            settings[key] = _if_tuned(*key, tuning)
+        setting = settings[key]
+        if setting is not None:
+            runs += list(_arm_on(*key, seed, setting))
+    untuned = ["-".join(key) for key, setting in settings.items() if setting is None]
+    return by_training(runs), untuned
+
+
+def _if_tuned(dataset: str, architecture: str, arm: str, tuning: Path) -> Tree | None:
+    try:
+        return tuned(dataset, architecture, arm, tuning)
+    except HardspikeError as error:
+        if "not on record" not in str(error):
+            raise
+        return None
 
 
 def _order() -> Iterator[tuple[str, str, str, int]]:
@@ -73,13 +83,12 @@ def _wanted(architecture: str) -> tuple[str, ...]:
 
 
 def _arm_on(
-    dataset: str, architecture: str, arm: str, seed: int, tuning: Path
+    dataset: str, architecture: str, arm: str, seed: int, setting: Tree
 ) -> Iterator[Planned]:
-    changes = tuned(dataset, architecture, arm, tuning)
     robust = dataset == NMNIST and architecture in SHORT and seed == 0
     file = f"{dataset}-{architecture}-{arm}"
     for fold in ALL_FOLDS if dataset == NMNIST else _UNFOLDED:
-        tree = with_setting(experiment(arm, dataset, architecture, fold, seed), changes)
+        tree = with_setting(experiment(arm, dataset, architecture, fold, seed), setting)
         for bits in (8, 4) if robust else (8,):
             name = f"{file}-{split_name(fold, seed)}-{bits}bit"
             # At 8 bits the nearest levels do as well, in a fraction of the time.

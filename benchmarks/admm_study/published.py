@@ -106,14 +106,19 @@ def _run(run: Planned) -> str:
         seconds=round(cost["seconds"], 3),
         best=cost["best_epoch"],
         test=scores,
-        curves=_curves(history),
+        curves=curves_of(history),
     )
     add_entry(FOLDER / f"{run.file}.json", run.name, entry, SCHEMA)
     shutil.rmtree(folder)
     return f"{100 * scores['soft'].accuracy:.1f}% soft, {100 * scores['hard'].accuracy:.1f}% hard"
 
 
-def _curves(history: list[dict[str, float]]) -> dict[str, tuple[float, ...]]:
+def curves_of(history: list[dict[str, float]]) -> dict[str, tuple[float, ...]]:
+    """Return what is kept of a history, five digits a pass.
+
+    Raises:
+        HardspikeError: it is not that of the published iteration.
+    """
     names = [name for name in history[0] if name.rstrip("0123456789").rstrip("_") in _CURVES]
     if "agreement_true_1" not in names:
         raise HardspikeError(

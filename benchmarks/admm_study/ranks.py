@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.admm_study.plan import tuned
 from benchmarks.admm_study.settings import (
     NMNIST,
+    RANK_CHUNK,
     RANK_PASSES,
     RANKS,
     RECORDS,
@@ -56,11 +57,10 @@ class Pair(Model):
 def planned(tuning: Path = TUNING) -> Iterator[Planned]:
     """Yield what is trained by one process and by more."""
     base = with_setting(experiment("admm", NMNIST, FILE, 0, 0), tuned(NMNIST, FILE, "admm", tuning))
-    chunk = base["train"]["batch"]["batch_size"] // max(RANKS)
     for seed in range(SEEDS):
         for passes in RANK_PASSES:
             name = f"ranks-{NMNIST}-{FILE}-passes{passes}-seed{seed}"
-            train = {"passes": passes, "chunk": chunk}
+            train = {"passes": passes, "chunk": RANK_CHUNK}
             own = {"name": name, "seed": seed, "train": train, "data": {"validation_fraction": 0.0}}
             yield Planned(FILE, name, parse_config(extended(base, own), name))
 

@@ -98,7 +98,7 @@ def ranks_table(found: Found) -> list[Row]:
             (
                 str(passes),
                 str(len(pairs)),
-                f"{max(pair.max_difference for pair in pairs):.1e}".replace("-", "−"),
+                f"{max(pair.max_difference for pair in pairs):.2g}".replace("-", "−"),
                 f"{max(pair.largest_weight for pair in pairs):.2f}",
                 *(
                     plus_minus(summary([pair.seconds[index] for pair in pairs]))

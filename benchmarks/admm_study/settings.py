@@ -121,8 +121,11 @@ RACE_SCHEDULES = (5, 10, 20, 40)
 PUBLISHED = {"dense-1": FOLDS, "dense-2": 3}
 """Architectures of the published iteration, and on how many folds of N-MNIST-1k; seed 0."""
 
-RANKS, RANK_PASSES = (1, 2), (1, 5, 20)
-"""Ranks that train the same network, and for how many passes."""
+RANKS, RANK_PASSES, RANK_CHUNK = (1, 2), (1, 5, 20), 10
+"""Ranks that train the same network, for how many passes, and the recordings a rank gets in a go.
+
+A minibatch must have three such parts or more: the sum of two is the same in either order.
+"""
 
 SCALING_BASE = {"samples": 1000, "steps": 10, "width": 100}
 SCALING = {

@@ -1,5 +1,6 @@
 """Experiments of the study as trees: a file, a network, recordings, a split and a setting."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def on_recordings(
     file: str, dataset: str, architecture: str, fold: int | None, seed: int
 ) -> dict[str, Any]:
     """Return a file of `configs/` with the network and the recordings in place."""
-    tree = read_tree(CONFIGS / file)
+    tree = dict(_read(file))
     if dataset == NMNIST:
         data = extended(tree["data"], {"source": {"folds": FOLDS, "fold": fold}})
     else:
@@ -40,6 +41,11 @@ def on_recordings(
     tree |= {"seed": seed, "data": data}
     tree["network"] = {**tree["network"], "layers": NETWORKS[dataset][architecture]}
     return _shifted(tree, SHIFT_PIXELS[dataset])
+
+
+@functools.cache
+def _read(file: str) -> Tree:
+    return read_tree(CONFIGS / file)
 
 
 def _shifted(tree: dict[str, Any], pixels: int) -> dict[str, Any]:

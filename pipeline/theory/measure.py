@@ -27,12 +27,18 @@ def theory(
     """Measure the run's trained network, write `theory/` in the run folder, return the report.
 
     Raises:
-        HardspikeError: too few samples, or the run is not trained or out of date.
+        HardspikeError: too few samples, another method than SAST, or the run is not trained or out
+            of date.
     """
     if samples < FEWEST:
         raise HardspikeError(f"--samples: found {samples}, allowed {FEWEST} and more")
     if not 0 <= seed < 2**63:
         raise HardspikeError(f"--seed: found {seed}, allowed 0 to 2^63 − 1")
+    if not isinstance(config.train, SAST):
+        raise HardspikeError(
+            f"train.method: found {config.train.method}, allowed sast: the theory is of networks "
+            "that were trained by a gradient, at a slope"
+        )
     with locked(run):
         check_current("train", config, run)
         with reporter.bar("data", "recordings") as progress:
@@ -112,6 +118,8 @@ def _deviations(settings: SAST) -> list[str]:
         "learning rate schedule": settings.schedule != "constant",
         "slope schedule": settings.slope.end not in (None, settings.slope.start),
         "fine-tuning": settings.finetune is not None,
+        "warm start": settings.warm_start is not None,
+        "refitted readout": settings.readout_refit is not None,
     }
     return [name for name, true in facts.items() if true]
 

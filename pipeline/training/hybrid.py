@@ -9,6 +9,7 @@ from pipeline.config import SAST
 from pipeline.data.events import Dataset
 from pipeline.model import SpikingNetwork
 from pipeline.training.admm.settings import ADMM
+from pipeline.training.admm.stack import predicted
 from pipeline.training.admm.train import refit_readout, train_admm
 from pipeline.training.checkpoint import Progress
 from pipeline.training.loop import Report, Say, TrainResult, train
@@ -27,12 +28,14 @@ def train_sast(
 ) -> TrainResult:
     """Train by SAST, from an ADMM start and to an ADMM readout where the settings have them.
 
-    Arguments, result and errors are those of `loop.train`. The seconds of both are counted.
+    Arguments, result and errors are those of `loop.train`. The seconds of both are counted. What a
+    refit does is in the best epoch's history, `validation_refitted`, and does not choose.
     """
 
     def warm_start(progress: Progress) -> None:
         assert settings.warm_start is not None
-        _warm_start(network, training, validation, settings.warm_start, seed, state_path, progress)
+        start = settings.warm_start.model_copy(update={"device": settings.device})
+        _warm_start(network, training, validation, start, seed, progress)
 
     wanted = warm_start if settings.warm_start is not None else None
     result = train(
@@ -41,7 +44,12 @@ def train_sast(
     if settings.readout_refit is None:
         return result
     network.load_state_dict(result.weights)
-    result.progress.seconds += refit_readout(network, training, settings.readout_refit.ridge)
+    progress = result.progress
+    progress.seconds += refit_readout(network, training, settings.readout_refit.ridge)
+    if len(validation):
+        classes = predicted(network, validation.spikes_BTCHW, "hard")
+        accuracy = float((classes == validation.labels_B).mean())
+        progress.history[progress.best_epoch]["validation_refitted"] = accuracy
     return replace(result, weights=network.weights())
 
 
@@ -51,18 +59,12 @@ def _warm_start(
     validation: Dataset,
     settings: ADMM,
     seed: int,
-    state_path: Path,
     progress: Progress,
 ) -> None:
     """Train by ADMM and note what it cost; a kill on the way starts it again."""
-    path = state_path.with_name(f"warm-{state_path.name}")
-    path.unlink(missing_ok=True)
-    try:
-        found = train_admm(
-            network, training, validation, settings, seed, path, "", lambda done, total: None
-        )
-    finally:
-        path.unlink(missing_ok=True)
+    found = train_admm(
+        network, training, validation, settings, seed, None, "", lambda done, total: None
+    )
     with torch.no_grad():
         for name, value in network.state_dict().items():
             value.copy_(found.weights[name])

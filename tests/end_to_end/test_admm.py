@@ -59,7 +59,7 @@ def test_what_a_hard_reset_costs_a_network_trained_with_a_soft_one_is_a_step_of_
         ("train.batch={kind: stream, trust: 2}", ["train.batch.trust", "found 2"]),
         ("train.batch={kind: half}", ["train.batch.kind", "found 'half'", "full, stream"]),
         ("train.membrane={kind: ramp, window: 0}", ["train.membrane.window", "found 0"]),
-        ("train.variant=published", ["batch is a key of variant: resync"]),
+        ("train.variant=published", ["train: batch: is a key of variant: resync"]),
         ("train.epochs=3", ["train.epochs", "unknown key", "passes"]),
         ("train.rho=0.1", ["train.rho", "unknown key"]),
     ],

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from export.errors import HardspikeError
 from pipeline.data.events import Dataset
+from pipeline.data.splits import limited
 from pipeline.model import SpikingNetwork, to_time_first
 from pipeline.training.admm.convergence import convergence
 from pipeline.training.admm.exchange import Exchange
@@ -27,7 +28,8 @@ from pipeline.training.checkpoint import Progress
 from pipeline.training.loop import Report, peak_memory_bytes
 
 _PROBE = 100
-"""Recordings that the convergence measures are taken on."""
+"""Recordings that the convergence measures are taken on, of every class in its proportion; of many
+ranks, the first rank's."""
 
 
 class Passes(Protocol):
@@ -218,8 +220,12 @@ class ResyncPasses:
             )
         return minibatches
 
+    def probe(self) -> Dataset:
+        """Return the recordings that the convergence measures are taken on."""
+        return self.data.take(limited(self.data.labels_B, _PROBE))
+
     def _convergence(self) -> dict[str, float]:
-        probe = self.data.take(np.arange(min(_PROBE, len(self.data))))
+        probe = self.probe()
         batch = to_time_first(probe.spikes_BTCHW, self.device)
         labels = torch.as_tensor(probe.labels_B).to(self.device)
         return convergence(self.steps, (batch, labels))

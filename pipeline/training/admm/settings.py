@@ -9,6 +9,8 @@ from pipeline.schema import Model
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Above = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=1e-9, le=1e9)]
+"""Of a term in a matrix that is solved: a factor in double precision needs no less."""
 NotBelow = Annotated[float, Field(ge=0)]
 Memory = Annotated[float, Field(ge=0, lt=1)]
 Reset = Literal["hard", "soft"]
@@ -22,7 +24,7 @@ class Full(Model):
     """
 
     kind: Literal["full"]
-    alpha: Above = 1.0
+    alpha: Weight = 1.0
 
 
 class Stream(Model):
@@ -88,8 +90,8 @@ class Published(Model):
     every pass, or as they come.
     """
 
-    rho: Above = 1.0
-    beta: Above = 0.1
+    rho: Weight = 1.0
+    beta: Weight = 0.1
     warming: Count = 10
     order: Literal["random", "forward"] = "random"
 
@@ -113,10 +115,10 @@ class ADMM(Model):
     reset: Reset = "hard"
     membrane: Annotated[Ramp | Exact, Field(discriminator="kind")] = Ramp(kind="ramp")
     labels: Annotated[Squared | CrossEntropy, Field(discriminator="kind")] = Squared(kind="squared")
-    damping: Above = 1.0
-    output_damping: Above = 1.0
-    ridge: Above = 10.0
-    output_ridge: Above = 0.1
+    damping: Weight = 1.0
+    output_damping: Weight = 1.0
+    ridge: Weight = 10.0
+    output_ridge: Weight = 0.1
     target: Annotated[float, Field(gt=0, le=1)] = 0.5
     chunk: Positive = 200
     shift_pixels: Annotated[int, Field(ge=0, le=16)] = 0
@@ -140,7 +142,12 @@ class ADMM(Model):
         found = [name for name in found if getattr(self, name) != untouched[name].default]
         if found:
             raise ValueError(
-                f"{found[0]} is a key of variant: {other}, and the variant is {self.variant}"
+                f"{found[0]}: is a key of variant: {other}; found variant: {self.variant}"
+            )
+        if self.variant == "published" and self.published.warming >= self.passes:
+            raise ValueError(
+                f"published.warming: found {self.published.warming} of {self.passes} passes, so "
+                "that the multiplier would never act; allowed are fewer"
             )
         if self.variant == "published" and self.reset != "soft":
             raise ValueError(

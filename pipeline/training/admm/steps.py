@@ -25,10 +25,14 @@ _READOUT_MEMORY = 0.95
 
 @dataclass
 class Memory:
-    """What lives on from step to step. `alpha` is the last step size of `batch: full`."""
+    """What lives on from step to step. `alpha` is the last step size of `batch: full`.
+
+    `renewals` counts those of each layer's Gram matrix.
+    """
 
     steps: int = 0
     alpha: float = 1.0
+    renewals: list[int] = field(default_factory=list)
     grams_FF: list[Tensor] = field(default_factory=list)
     crosses_OF: list[Tensor] = field(default_factory=list)
     features_FF: Tensor | None = None
@@ -40,18 +44,18 @@ class Memory:
         named |= {f"cross.{index}": one for index, one in enumerate(self.crosses_OF)}
         if self.features_FF is not None and self.targets_KF is not None:
             named |= {"features": self.features_FF, "targets": self.targets_KF}
-        numbers = torch.tensor([float(self.steps), self.alpha], dtype=torch.float64)
-        return named | {"numbers": numbers}
+        numbers = [self.steps, self.alpha, *self.renewals]
+        return named | {"numbers": torch.tensor(numbers, dtype=torch.float64)}
 
     @classmethod
     def restored(cls, tensors: dict[str, Tensor], device: torch.device) -> "Memory":
         """Return what `tensors` was made from."""
-        steps, alpha = tensors["numbers"].tolist()
+        steps, alpha, *renewals = tensors["numbers"].tolist()
         moved = {key: value.to(device) for key, value in tensors.items()}
         grams = [moved[f"gram.{i}"] for i in range(sum(key.startswith("gram.") for key in moved))]
         crosses = [moved[f"cross.{i}"] for i in range(sum(key[:6] == "cross." for key in moved))]
         pair = moved.get("features"), moved.get("targets")
-        return cls(int(steps), alpha, grams, crosses, *pair)
+        return cls(int(steps), alpha, [int(one) for one in renewals], grams, crosses, *pair)
 
 
 class Steps:
@@ -100,8 +104,9 @@ class Steps:
         """Take one step of `batch: full`; `parts` goes over all recordings anew."""
         settings, stack, memory = self.settings, self.stack, self.memory
         assert isinstance(settings.batch, Full)
-        # The inputs of the first layer stay what they are.
-        renewed = range(min(memory.steps, 1), len(stack.synapses))
+        # What the first layer reads changes by augmentation alone.
+        known = memory.steps > 0 and settings.shift_pixels == 0
+        renewed = range(int(known), len(stack.synapses))
         sums = self._gathered(parts(), renewed)
         if not memory.steps:
             memory.alpha = settings.batch.alpha
@@ -140,15 +145,16 @@ class Steps:
 
     def _renew(self, sums: Sums, renewed: Sequence[int], keep: float) -> None:
         """Take the new Gram matrices of some layers into the old ones, as means over their rows."""
-        grams = self.memory.grams_FF
-        seen = _doublings(self.memory.steps)
+        grams, renewals = self.memory.grams_FF, self.memory.renewals
         for layer, total_FF in zip(renewed, sums.gram_FF, strict=True):
             mean_FF = total_FF / sums.places[layer]
             if layer == len(grams):
                 grams.append(mean_FF)
+                renewals.append(1)
                 self.factors.append(RidgeFactor(mean_FF, self.settings.ridge))
                 continue
-            share = min(keep, seen / (seen + 1))
+            share = min(keep, renewals[layer] / (renewals[layer] + 1))
+            renewals[layer] += 1
             grams[layer] = share * grams[layer] + (1 - share) * mean_FF
             self.factors[layer] = RidgeFactor(grams[layer], self.settings.ridge)
 
@@ -230,12 +236,11 @@ def _plus(total: Sums | None, sums: Sums) -> Sums:
 def _due(layers: int, step: int, every: int) -> Sequence[int]:
     """Return the layers whose Gram matrices are renewed at a step.
 
-    At steps 0, 1, 3, 7, 15, 31, and then every so many. The first layer's stop at 31, for its
-    inputs stay what they are.
+    At steps 0, 1, 3, 7, 15, 31, and every so many. The first layer's stop at 31, for its inputs do
+    not depend on the weights.
     """
-    if step + 1 == 1 << _doublings(step) and step <= min(every, _FIRST_LAYER_UNTIL):
-        return range(layers)
-    return range(1, layers) if step % every == 0 else ()
+    doubled = step + 1 == 1 << _doublings(step) and step <= _FIRST_LAYER_UNTIL
+    return range(layers) if doubled else range(1, layers) if step % every == 0 else ()
 
 
 def _doublings(step: int) -> int:

@@ -6,13 +6,16 @@ Nothing here or below it differentiates: everything runs in torch's inference mo
 counts the passes alone; validation, convergence measures and writing are outside of it.
 """
 
+import contextlib
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from export.errors import HardspikeError
 from pipeline.data.events import Dataset
 from pipeline.model import SpikingNetwork
 from pipeline.neuron import Activation
@@ -31,7 +34,7 @@ def train_admm(
     validation: Dataset,
     settings: ADMM,
     seed: int,
-    state_path: Path,
+    state_path: Path | None,
     fingerprint: str,
     report: Report,
     say: Say = lambda line: None,
@@ -39,34 +42,62 @@ def train_admm(
 ) -> TrainResult:
     """Train `network` in place and return its best weights by validation.
 
-    After every pass the whole state goes to `state_path`; where a state of the same `fingerprint`,
-    device, threads and ranks is found there, training goes on from it. Only rank 0 of an `exchange`
-    reads and writes it; `variant: published` of several ranks starts anew.
+    After every pass the whole state goes to `state_path`, if there is one; where a state of the
+    same `fingerprint`, device, threads and ranks is found there, training goes on from it. Only
+    rank 0 of an `exchange` reads and writes it; `variant: published` of several ranks starts anew.
 
     Raises:
-        HardspikeError: the device is absent, a rank is left without recordings or lost, or the
-            state is damaged.
+        HardspikeError: the device is absent or out of memory, a rank is left without recordings or
+            lost, a matrix cannot be factored, or the state is damaged.
     """
-    exchange = exchange if exchange is not None else Alone()
-    device = choose_device(settings.device)
-    fingerprint = f"{fingerprint} {device.type} {torch.get_num_threads()} {exchange.ranks}"
-    network.reset_parameters(seed)
-    network.to(device)
-    work = passes_of(network, training, settings, seed, exchange)
-    found = _load_everywhere(state_path, fingerprint, work, exchange)
-    progress, best = found if found is not None else (Progress(fingerprint), {})
-    if found is not None:
-        say(f"train     goes on after pass {progress.epoch} of {settings.passes}")
-    else:
-        work.start(progress)
-    for index in range(progress.epoch, settings.passes):
-        work.one_pass(index, progress, report)
-        best = _validate(network, validation, settings, exchange, progress, best)
-        progress.epoch = index + 1
-        # The published iteration's variables lie with their recordings, on every rank its own.
-        if exchange.rank == 0 and (exchange.ranks == 1 or settings.variant == "resync"):
-            save_state(state_path, progress, network, best, work.tensors())
-    return TrainResult(best, hard_activation(network), progress, str(device))
+    with _faults_in_words(settings):
+        exchange = exchange if exchange is not None else Alone()
+        device = choose_device(settings.device)
+        fingerprint = f"{fingerprint} {device.type} {torch.get_num_threads()} {exchange.ranks}"
+        network.reset_parameters(seed)
+        network.to(device)
+        work = passes_of(network, training, settings, seed, exchange)
+        found = None
+        if state_path is not None:
+            found = _load_everywhere(state_path, fingerprint, work, exchange)
+        progress, best = found if found is not None else (Progress(fingerprint), {})
+        if found is not None:
+            say(f"train     goes on after pass {progress.epoch} of {settings.passes}")
+        else:
+            if state_path is not None and state_path.exists():
+                say(
+                    "train     the state found is of another config, device, thread or rank count: "
+                    "starts again"
+                )
+            work.start(progress)
+        for index in range(progress.epoch, settings.passes):
+            work.one_pass(index, progress, report)
+            best = _validate(network, validation, settings, exchange, progress, best)
+            progress.epoch = index + 1
+            # The published iteration's variables lie with their recordings, on every rank its own.
+            kept = exchange.ranks == 1 or settings.variant == "resync"
+            if state_path is not None and exchange.rank == 0 and kept:
+                save_state(state_path, progress, network, best, work.tensors())
+        return TrainResult(best, hard_activation(network), progress, str(device))
+
+
+@contextlib.contextmanager
+def _faults_in_words(settings: ADMM) -> Iterator[None]:
+    """Turn what torch cannot allocate or factor into one line."""
+    try:
+        yield
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+        raise HardspikeError(
+            f"train.ridge, damping: found {settings.ridge:g} and {settings.damping:g}, with which "
+            "a matrix cannot be factored; larger ones are needed"
+        ) from error
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise HardspikeError(
+            f"train.chunk: found {settings.chunk}, which does not fit the memory; "
+            "a smaller one is needed"
+        ) from error
 
 
 def _load_everywhere(
@@ -100,7 +131,8 @@ def refit_readout(network: SpikingNetwork, data: Dataset, ridge: float) -> float
     started = time.perf_counter()
     settings = ADMM(method="admm", output_ridge=ridge)
     work = passes_of(network, data, settings, 0, Alone())
-    work.start(Progress(""))
+    with _faults_in_words(settings):
+        work.start(Progress(""))
     return time.perf_counter() - started
 
 

@@ -12,6 +12,8 @@ from export.errors import HardspikeError
 from pipeline.config import SAST, NetworkSettings
 from pipeline.data.events import Dataset
 from pipeline.model import SpikingNetwork, predict
+from pipeline.training.admm.exchange import Alone
+from pipeline.training.admm.passes import ResyncPasses, passes_of
 from pipeline.training.admm.settings import ADMM
 from pipeline.training.admm.stack import predicted
 from pipeline.training.admm.train import hard_activation, refit_readout, train_admm
@@ -145,16 +147,37 @@ def test_the_same_seed_gives_the_same_bytes_and_a_killed_run_goes_on(
     assert again.progress.history == whole.progress.history
 
 
+def test_the_probe_has_every_class_though_recordings_come_sorted() -> None:
+    data, order = dataset(300), np.argsort(np.arange(300) % 2, kind="stable")
+    work = passes_of(network(), data.take(order), settings(), 0, Alone())
+    assert isinstance(work, ResyncPasses)
+    assert 0.4 < float(work.probe().labels_B.mean()) < 0.6
+
+
+def test_a_matrix_that_cannot_be_factored_is_one_line(tmp_path: Path) -> None:
+    chosen = settings().model_copy(update={"ridge": -1.0})
+    with pytest.raises(HardspikeError, match=r"train\.ridge, damping: found -1"):
+        run(tmp_path, chosen)
+
+
 def test_a_state_of_another_experiment_is_not_gone_on_with(tmp_path: Path) -> None:
     run(tmp_path, settings(passes=2))
     said: list[str] = []
     state = tmp_path / "state.safetensors"
     train_admm(network(), dataset(), dataset(8, 1), settings(), 7, state, "y", ignore, said.append)
-    assert said == []
+    assert said == [
+        "train     the state found is of another config, device, thread or rank count: starts again"
+    ]
 
 
 def test_published_trains_validates_and_goes_on(tmp_path: Path) -> None:
-    chosen = ADMM(method="admm", variant="published", reset="soft", passes=3)
+    weights = {"warming": 1}
+    chosen = ADMM.model_validate_json(
+        json.dumps(
+            {"method": "admm", "variant": "published", "reset": "soft", "passes": 3}
+            | {"published": weights}
+        )
+    )
     whole = run(tmp_path, chosen, network(DENSE, OUT))
     assert len(whole.progress.history) == 3
     assert {"training_hard", "validation_hard", "agreement_true_1"} <= set(
@@ -165,15 +188,19 @@ def test_published_trains_validates_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_published_refuses_a_convolution_by_name(tmp_path: Path) -> None:
-    chosen = ADMM(method="admm", variant="published", reset="soft", passes=1)
+    chosen = ADMM(method="admm", variant="published", reset="soft", passes=11)
     with pytest.raises(HardspikeError, match=r"network\.layers\.0\.type: found conv"):
         run(tmp_path, chosen)
 
 
 def test_keys_of_the_other_variant_are_refused() -> None:
-    with pytest.raises(ValueError, match="batch is a key of variant: resync"):
+    with pytest.raises(
+        ValueError, match="batch: is a key of variant: resync; found"
+    ):
         settings(variant="published", reset="soft")
-    with pytest.raises(ValueError, match="published is a key of variant: published"):
+    with pytest.raises(ValueError, match=r"published\.warming: found 10 of 10 passes"):
+        ADMM(method="admm", variant="published", reset="soft", passes=10)
+    with pytest.raises(ValueError, match="published: is a key of variant: published"):
         settings(published={"rho": 2.0})
 
 
@@ -188,14 +215,28 @@ def hybrid(tmp_path: Path, chosen: SAST) -> TrainResult:
 
 
 def test_a_warm_start_begins_where_admm_ended_and_its_seconds_count(tmp_path: Path) -> None:
-    admm = settings(passes=3)
-    start = run(tmp_path, admm)
+    admm = settings(passes=3).model_copy(update={"device": "auto"})
+    start = run(tmp_path, settings(passes=3))
     (tmp_path / "state.safetensors").unlink()
     still = {"kind": "sgd", "learning_rate": 1e-30, "momentum": 0.0}
     found = hybrid(tmp_path, sast(warm_start=admm.model_dump(), optimizer=still))
     assert same(start, found)
     assert found.progress.samples == start.progress.samples + 2 * len(dataset())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("reset", "soft"), ("exchange", "sums"), ("tensorboard", True), ("device", "cpu")],
+)
+def test_what_means_nothing_in_a_warm_start_is_refused(key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"warm_start\.{key}: found {value}"):
+        sast(warm_start={"method": "admm", key: value})
+
+
+def test_a_refit_does_not_undo_a_finetune() -> None:
+    with pytest.raises(ValueError, match="readout_refit undoes what finetune did"):
+        sast(readout_refit={}, finetune={"epochs": 1})
 
 
 def test_a_readout_refit_changes_the_readout_alone_and_is_a_ridge_regression(
