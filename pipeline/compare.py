@@ -9,7 +9,7 @@ from typing import Any
 
 from export.errors import HardspikeError
 from pipeline.compare_figures import Figures, read_figures
-from pipeline.config_file import config_tree
+from pipeline.config_file import TAGS, config_tree
 from pipeline.run_dir import CONFIG_FILE
 from pipeline.stages import load_run
 
@@ -103,9 +103,25 @@ def _leaves(tree: Any, prefix: str = "") -> list[tuple[str, Leaf]]:
 
 
 def differing_keys(settings: Sequence[Mapping[str, Leaf]]) -> list[str]:
-    """Return the keys whose values are not the same in all of `settings`, in the config's order."""
+    """Return the keys whose values are not the same in all of `settings`, in the config's order.
+
+    Where sections are of different kinds or methods, that says which keys a run has; a key counts
+    if it differs among the runs that have it.
+    """
     keys = dict.fromkeys(key for entry in settings for key in entry)
-    return [key for key in keys if len({json.dumps(entry.get(key)) for entry in settings}) > 1]
+    different = [key for key in keys if _differs(key, settings)]
+    tagged = {key.rpartition(".")[0] for key in different if key.rpartition(".")[2] in TAGS}
+    return [key for key in different if _is_shown(key, settings, tagged)]
+
+
+def _differs(key: str, settings: Sequence[Mapping[str, Leaf]]) -> bool:
+    return len({json.dumps(entry.get(key)) for entry in settings}) > 1
+
+
+def _is_shown(key: str, settings: Sequence[Mapping[str, Leaf]], tagged: set[str]) -> bool:
+    having = [entry for entry in settings if key in entry]
+    of_a_kind = any(key.startswith(f"{section}.") for section in tagged)
+    return len(having) == len(settings) or not of_a_kind or _differs(key, having)
 
 
 def text_of(value: Leaf) -> str:

@@ -17,7 +17,8 @@ from ruamel.yaml.error import YAMLError
 from export.errors import HardspikeError
 from pipeline.config import Config
 
-_TAGS = ("kind", "type", "method")
+TAGS = ("kind", "type", "method")
+"""Keys that say which model a section is of."""
 
 
 def load_config(path: Path, overrides: typing.Sequence[str] = ()) -> Config:
@@ -107,7 +108,7 @@ def extended(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _same_kind(below: dict[str, Any], own: dict[str, Any]) -> bool:
-    return all(own.get(tag, below.get(tag)) == below.get(tag) for tag in _TAGS)
+    return all(own.get(tag, below.get(tag)) == below.get(tag) for tag in TAGS)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -88,7 +88,7 @@ GRIDS: Mapping[str, Sequence[Tree]] = {
     "random-hidden": [
         {"train": {"output_ridge": ridge}, "network": {"weight_gain": gain}}
         for ridge in (0.03, 0.3)
-        for gain in (2.6, 5.0)
+        for gain in (5.0, 10.0)
     ],
 }
 """Method → settings, each laid over the method's file."""

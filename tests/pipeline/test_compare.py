@@ -291,3 +291,14 @@ def test_the_picture_is_drawn_and_the_same_each_time(
     assert data == (tmp_path / "b.png").read_bytes()
     pareto_picture(rows, "gradient_evaluations", tmp_path / "c.png")
     assert (tmp_path / "c.png").read_bytes() != data
+
+
+def test_keys_that_only_one_method_has_do_not_crowd_the_table() -> None:
+    sast = {"seed": 0, "train.method": "sast", "train.rho": 0.1, "train.epochs": 9}
+    admm = {"seed": 0, "train.method": "admm", "train.ridge": 1.0, "train.batch.kind": "full"}
+    assert differing_keys([sast, admm]) == ["train.method"]
+    sharper = {**sast, "train.rho": 0.3}
+    assert differing_keys([sast, sharper, admm]) == ["train.method", "train.rho"]
+    # A section that is there or not is a difference.
+    tuned = {"seed": 0, "train.finetune.epochs": 3}
+    assert differing_keys([{"seed": 0, "train.finetune": None}, tuned]) == ["train.finetune.epochs"]

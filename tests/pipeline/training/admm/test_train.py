@@ -194,9 +194,7 @@ def test_published_refuses_a_convolution_by_name(tmp_path: Path) -> None:
 
 
 def test_keys_of_the_other_variant_are_refused() -> None:
-    with pytest.raises(
-        ValueError, match="batch: is a key of variant: resync; found"
-    ):
+    with pytest.raises(ValueError, match="batch: is a key of variant: resync; found"):
         settings(variant="published", reset="soft")
     with pytest.raises(ValueError, match=r"published\.warming: found 10 of 10 passes"):
         ADMM(method="admm", variant="published", reset="soft", passes=10)
