@@ -48,7 +48,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="admm_study", description=__doc__)
     parser.add_argument("--part", choices=PARTS, help="one part alone, and no page")
     parser.add_argument("--jobs", type=at_least_one, default=max(1, (os.cpu_count() or 1)))
-    parser.add_argument("--only", default="", help="run only what has this text in its name")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="run only what has all of these texts, parted by commas, in its name",
+    )
     parser.add_argument("--page", action="store_true", help="run nothing, write the page alone")
     options = parser.parse_args()
     failed: list[str] = []

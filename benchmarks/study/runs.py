@@ -74,12 +74,13 @@ def is_of_config(tree: Mapping[str, Any], config: Config) -> bool:
 def bring_up_to_date(
     study: Study, trainings: Sequence[Sequence[Planned]], jobs: int, only: str, say: Say
 ) -> list[str]:
-    """Run what is missing and has `only` in its name, `jobs` trainings at a time.
+    """Run what is missing and has all of `only`'s texts in its name, `jobs` trainings at a time.
 
     Returns a line for every training that failed.
     """
     left = missing(trainings, recorded(study.records))
-    left = [[run for run in runs if only in run.name] for runs in left]
+    texts = only.split(",")
+    left = [[run for run in runs if all(text in run.name for text in texts)] for runs in left]
     left = [runs for runs in left if runs]
     say(f"{sum(map(len, left))} runs of {len(left)} trainings are due")
     tasks = [(runs[0].name, partial(_run, study, runs)) for runs in left]
