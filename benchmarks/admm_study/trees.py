@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.admm_study.settings import (
     ARMS,
     CONFIGS,
+    CONV_PASSES,
     FOLDS,
     NETWORKS,
     NMNIST,
@@ -40,6 +41,8 @@ def on_recordings(
         data = {**tree["data"], "source": source}
     tree |= {"seed": seed, "data": data}
     tree["network"] = {**tree["network"], "layers": NETWORKS[dataset][architecture]}
+    if architecture == "conv" and file == ARMS["admm"].file:
+        tree["train"] = {**tree["train"], "passes": CONV_PASSES}
     return _shifted(tree, SHIFT_PIXELS[dataset])
 
 
