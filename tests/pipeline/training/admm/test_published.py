@@ -569,9 +569,9 @@ def test_a_network_it_is_not_for_is_refused_in_one_line(
     ("keys", "line"),
     [
         ({}, "reset: found hard, .* write reset: soft"),
-        ({"reset": "soft", "ridge": 0.5}, "ridge is a key of variant: resync"),
-        ({"reset": "soft", "shift_pixels": 2}, "shift_pixels is a key of variant: resync"),
-        ({"reset": "soft", "published": {"rho": 0}}, "greater than 0"),
+        ({"reset": "soft", "ridge": 0.5}, "ridge: is a key of variant: resync"),
+        ({"reset": "soft", "shift_pixels": 2}, "shift_pixels: is a key of variant: resync"),
+        ({"reset": "soft", "published": {"rho": 0}}, "greater than or equal to 0.000000001"),
         ({"reset": "soft", "published": {"order": "backward"}}, "'random' or 'forward'"),
     ],
 )
