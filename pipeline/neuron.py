@@ -44,15 +44,9 @@ class _LIFOverTime(torch.autograd.Function):
     def forward(
         ctx: Any, drive_TBN: Tensor, decay: float, threshold: float, activation: Activation
     ) -> Tensor:
-        constants = decay, threshold, activation
-        membranes, spikes = torch.empty_like(drive_TBN), torch.empty_like(drive_TBN)
-        memory = _memory(activation, drive_TBN, membranes, spikes)
-        if memory is not None:
-            fire(memory, _numbers(*constants))
-        else:
-            _forward_steps(drive_TBN, membranes, spikes, *constants)
+        membranes, spikes = lif_states(drive_TBN, decay, threshold, activation)
         ctx.save_for_backward(membranes, spikes)
-        ctx.constants = constants
+        ctx.constants = decay, threshold, activation
         return spikes
 
     @staticmethod
@@ -142,6 +136,22 @@ def lif(drive_TBN: Tensor, decay: float, threshold: float, activation: Activatio
     """
     spikes: Tensor = _LIFOverTime.apply(drive_TBN, decay, threshold, activation)  # type: ignore[no-untyped-call]
     return spikes
+
+
+def lif_states(
+    drive_TBN: Tensor, decay: float, threshold: float, activation: Activation
+) -> tuple[Tensor, Tensor]:
+    """Return membranes and spikes of every step, `(T, B, N)` each; nothing of it is recorded.
+
+    Arguments as for `lif`.
+    """
+    membranes, spikes = torch.empty_like(drive_TBN), torch.empty_like(drive_TBN)
+    memory = _memory(activation, drive_TBN, membranes, spikes)
+    if memory is not None:
+        fire(memory, _numbers(decay, threshold, activation))
+    else:
+        _forward_steps(drive_TBN, membranes, spikes, decay, threshold, activation)
+    return membranes, spikes
 
 
 def integrate(drive_TBN: Tensor, decay: float) -> Tensor:

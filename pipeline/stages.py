@@ -76,7 +76,7 @@ STAGES = (
     Stage(
         "convert",
         ("train",),
-        ("seed", "data", "network", "convert"),
+        ("seed", "data", "network", "train", "convert"),
         (
             *_TRAIN,
             "pipeline/convert.py",

@@ -50,9 +50,10 @@ def pictures(found: Found) -> dict[str, Draw]:
 def accuracy_picture(found: Found, path: Path) -> None:
     """Draw 8-bit accuracy of every arm on every network, mean and standard deviation."""
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
-    sizes = [len(architectures) for architectures in NETWORKS.values()]
-    panels = figure.subplots(1, len(NETWORKS), width_ratios=sizes, squeeze=False)[0]
-    for axes, (dataset, architectures) in zip(panels, NETWORKS.items(), strict=True):
+    networks = _networks_with_runs(found)
+    sizes = [len(architectures) for architectures in networks.values()]
+    panels = figure.subplots(1, len(networks), width_ratios=sizes, squeeze=False)[0]
+    for axes, (dataset, architectures) in zip(panels, networks.items(), strict=True):
         for place, architecture in enumerate(architectures):
             arms = arms_of(found.records, dataset, architecture)
             for index, arm in enumerate(arms):
@@ -65,6 +66,14 @@ def accuracy_picture(found: Found, path: Path) -> None:
     panels[0].set_ylabel("deployed accuracy at 8 bits, %")
     _legend(figure, panels)
     save_picture(figure, path)
+
+
+def _networks_with_runs(found: Found) -> dict[str, list[str]]:
+    run = {
+        dataset: [name for name in architectures if arms_of(found.records, dataset, name)]
+        for dataset, architectures in NETWORKS.items()
+    }
+    return {dataset: names for dataset, names in run.items() if names}
 
 
 def robustness_picture(found: Found, path: Path) -> None:

@@ -5,6 +5,7 @@ Two trainings side by side get nearly twice as much done as one on two threads.
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -20,7 +21,7 @@ def side_by_side(tasks: Sequence[tuple[str, Callable[[], str]]], jobs: int, say:
     """
     failed = []
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(jobs, context, initializer=_start) as pool:
         waiting = {pool.submit(task): name for name, task in tasks}
         try:
             for count, future in enumerate(as_completed(waiting), 1):
@@ -35,10 +36,19 @@ def side_by_side(tasks: Sequence[tuple[str, Callable[[], str]]], jobs: int, say:
     return failed
 
 
-def _one_thread() -> None:
+def _start() -> None:
+    """Work on one thread in the checkout's root, and end when the study is killed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     import torch
 
     torch.set_num_threads(1)
     os.chdir(ROOT)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -23,7 +23,11 @@ import torch
 from torch import Tensor
 
 from pipeline.fused_neuron import Rows, rows
+from pipeline.neuron import Activation, lif_states
 from pipeline.training.admm.settings import Exact, Ramp, Reset
+
+_HARD = Activation("sigmoid", 1.0, "hard")
+"""The step function; neither surrogate nor slope is used."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +48,18 @@ class State:
 
 
 def fired(drive: Tensor, neuron: Neuron) -> State:
-    """Return membranes and hard spikes of every step; the state starts at zero."""
-    state = State(torch.empty_like(drive), torch.empty_like(drive))
-    memory = _memory(drive, state.membranes, state.spikes)
-    if memory is not None:
-        from pipeline.training.admm.membrane_kernels import fire
+    """Return membranes and hard spikes of every step; the state starts at zero.
 
-        fire(*memory, *_numbers(neuron))
-        return state
+    Under a hard reset it is the network's own neuron, to the bit.
+    """
+    if neuron.reset == "hard":
+        return State(*lif_states(drive, neuron.decay, neuron.threshold, _HARD))
+    state = State(torch.empty_like(drive), torch.empty_like(drive))
     kept = torch.zeros_like(drive[0])
     for now, z, a in zip(drive, state.membranes, state.spikes, strict=True):
-        torch.add(now, kept, alpha=neuron.decay, out=z)
+        torch.add(now, kept, out=z)
         torch.gt(z, neuron.threshold, out=a)
-        kept = z - z * a if neuron.reset == "hard" else z - neuron.threshold / neuron.decay * a
+        kept = neuron.decay * z - neuron.threshold * a
     return state
 
 

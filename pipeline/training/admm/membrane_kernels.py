@@ -1,4 +1,4 @@
-"""The membrane step's loops for Numba: a block of neurons through all steps while it is in cache.
+"""The membrane step's loop for Numba: a block of neurons through all steps while it is in cache.
 
 Axes: `T` time step, `M` every neuron of every recording. Equations: `membrane`.
 """
@@ -12,33 +12,6 @@ Rows = NDArray[np.float32]
 """Values of every step and neuron, `(T, M)`."""
 _BLOCK = 1024
 _ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
-
-
-@compiled
-def fire(
-    drive_TM: Rows,
-    membranes_TM: Rows,
-    spikes_TM: Rows,
-    decay: np.float32,
-    threshold: np.float32,
-    hard: bool,
-) -> None:
-    """Write membranes and hard spikes of every step, to the bit those of `neuron_kernels`."""
-    kept = np.empty(_BLOCK, np.float32)
-    spent = threshold / decay
-    for start in range(0, drive_TM.shape[1], _BLOCK):
-        count = min(_BLOCK, drive_TM.shape[1] - start)
-        kept[:] = _ZERO
-        for t in range(drive_TM.shape[0]):
-            drive = drive_TM[t, start : start + count]
-            z = membranes_TM[t, start : start + count]
-            a = spikes_TM[t, start : start + count]
-            for n in range(count):
-                membrane = drive[n] + decay * kept[n]
-                spike = _ONE if membrane > threshold else _ZERO
-                z[n], a[n] = membrane, spike
-                lost = membrane if hard else spent
-                kept[n] = membrane - lost * spike
 
 
 @compiled

@@ -15,6 +15,7 @@ from pipeline.training.admm.resync import Sums, gathered, high_evidence, measure
 from pipeline.training.admm.ridge import RidgeFactor
 from pipeline.training.admm.settings import ADMM, Full, Stream
 from pipeline.training.admm.stack import Stack
+from pipeline.training.admm.synapses import Synapses
 
 Batch = tuple[Tensor, Tensor]
 """Spikes `(T, B, …)` and labels `(B,)`."""
@@ -126,20 +127,23 @@ class Steps:
         return sums
 
     def _gathered(self, parts: Iterable[Batch], renewed: Collection[int]) -> Sums:
-        total: Sums | None = None
-        for spikes, labels_B in parts:
-            sums = gathered(self.stack, spikes, labels_B, self.settings, renewed)
-            total = _plus(total, sums)
-        assert total is not None
-        total.add_up(self.exchange)
-        return total
+        return self._summed(
+            gathered(self.stack, spikes, labels_B, self.settings, renewed)
+            for spikes, labels_B in parts
+        )
 
     def _measured(self, parts: Iterable[Batch]) -> Sums:
-        total: Sums | None = None
-        for spikes, labels_B in parts:
-            sums = measured(self.stack, self.stack.forward(spikes), labels_B, self.settings)
-            total = _plus(total, sums)
-        assert total is not None
+        return self._summed(
+            measured(self.stack, self.stack.forward(spikes), labels_B, self.settings)
+            for spikes, labels_B in parts
+        )
+
+    def _summed(self, parts: Iterable[Sums]) -> Sums:
+        """Return the sum over all parts of all ranks."""
+        rest = iter(parts)
+        total = next(rest)
+        for sums in rest:
+            total.add(sums)
         total.add_up(self.exchange)
         return total
 
@@ -168,12 +172,9 @@ class Steps:
         else:
             crosses[layer] = momentum * crosses[layer] + mean_OF
         synapses = self.stack.synapses[layer]
-        matrix = synapses.matrix_OF
         # The direction alone is used, and ridges are wide here: single precision will do.
-        step = factor.solved(crosses[layer].to(matrix.dtype))
-        size = float(step.norm())
-        if size:
-            synapses.assign(matrix + (trust * float(matrix.norm()) / size) * step)
+        step_OF = factor.solved(crosses[layer].to(synapses.layer.weight.dtype))
+        _walk(synapses, step_OF, trust)
 
     def _remember_readout(self, sums: Sums) -> None:
         memory = self.memory
@@ -201,10 +202,8 @@ class Steps:
         features_FF, targets_KF = self.memory.features_FF, self.memory.targets_KF
         assert features_FF is not None
         assert targets_KF is not None
-        step = RidgeFactor(features_FF, self.settings.output_ridge).solved(targets_KF)
-        matrix, size = readout.matrix_OF, float(step.norm())
-        if size:
-            readout.assign(matrix + (trust * float(matrix.norm()) / size) * step.to(matrix.dtype))
+        step_OF = RidgeFactor(features_FF, self.settings.output_ridge).solved(targets_KF)
+        _walk(readout, step_OF, trust)
 
     def _assign(self, start: Sequence[Tensor], change: Sequence[Tensor], alpha: float) -> None:
         for synapses, matrix, step in zip(self.stack.synapses, start, change, strict=True):
@@ -226,11 +225,12 @@ def _means(sums: Sequence[Tensor], places: Sequence[float]) -> list[Tensor]:
     return [one / rows for one, rows in zip(sums, places, strict=True)]
 
 
-def _plus(total: Sums | None, sums: Sums) -> Sums:
-    if total is None:
-        return sums
-    total.add(sums)
-    return total
+def _walk(synapses: Synapses, step_OF: Tensor, trust: float) -> None:
+    """Move a layer along a step by `trust` of the norm of its weights."""
+    matrix_OF, size = synapses.matrix_OF, float(step_OF.norm())
+    if size:
+        length = trust * float(matrix_OF.norm()) / size
+        synapses.assign(matrix_OF + length * step_OF.to(matrix_OF.dtype))
 
 
 def _due(layers: int, step: int, every: int) -> Sequence[int]:

@@ -147,7 +147,11 @@ class Synapses:
         return functional.conv2d(images, weight, None, settings.stride, settings.padding)
 
     def _correlation(self, residual: Tensor, images: Tensor) -> Tensor:
-        """Return Σ r x over places and images for every weight, in the weight's shape."""
+        """Return Σ r x over places and images for every weight, in the weight's shape.
+
+        The sum is what convolution's gradient by the weights is made of; torch has the kernel under
+        that name alone. No graph is recorded or gone through.
+        """
         settings = self.layer.settings
         assert isinstance(settings, ConvSettings)
         weight, one = self.layer.weight.detach(), [1, 1]

@@ -4,7 +4,6 @@ Axes: `T` time step, `B` recording, `C` channel, `H` height, `W` width, `N` row 
 """
 
 import json
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -160,12 +159,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ranks")
     for rank in range(RANKS):
         (path / f"rank {rank}").mkdir()
-    with warnings.catch_warnings():
-        # Tests before these look for left-over processes, and may have ended Python's own tracker.
-        warnings.filterwarnings("ignore", "resource_tracker: process died", UserWarning)
-        multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
-            rank_of_two, (path,), nprocs=RANKS
-        )
+    multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
+        rank_of_two, (path,), nprocs=RANKS
+    )
     return path
 
 
