@@ -6,10 +6,13 @@ forward pass, Δa what the layer above asks of the spikes. To first order a chan
     Δz[t] = d[t]·Δz[t−1] − K[t]·Δa[t−1] + ΔI[t]
     hard reset: d[t] = τ(1 − a0[t−1]), K[t] = τ·z0[t−1];   soft reset: d = τ, K = ϑ
 
-Ramp: with Ψ = 1/w within w/2 of the threshold and 0 elsewhere, κ = (β/ρ)w² and S = 1 − d·shift,
+Ramp: Ψ is 1/w within w/2 of the threshold and 0 elsewhere, κ = (β/ρ)w² and S = 1 − d·shift,
 
-    (SᵀS + κΨ²)Δz = κΨΔa − Sᵀ(K·Δa₋)          tridiagonal over T, one system a neuron
-    ΔI = (SΔz + K·Δa₋)/(β/ρ)
+    (SᵀS + κΨ²)Δz = κΨΔa − Sᵀq          tridiagonal over T, one system a neuron
+    ΔI = (SΔz + q)/(β/ρ)
+
+`reset_term: granted` takes ΨΔz for the Δa that a reset follows, so that d[t] − K[t]·Ψ[t−1] stands
+for d[t], and q = 0; `asked` has q[t] = K[t]·Δa[t−1]; `none` has neither.
 
 Exact: one spike of a neuron at most is flipped, where (asked for)/(ΔI it takes) is largest; the
 ΔI of least norm that puts z0[t] to ϑ ± margin is c·v[t]/|v[t]|², v[t] the row t of S⁻¹. Every
@@ -71,15 +74,17 @@ def asked_drive(
     Both `(T, B, …)`.
     """
     match settings:
-        case Ramp(window=window, slack=slack):
-            return _through_ramp(state, asked, neuron, window, slack)
+        case Ramp():
+            return _through_ramp(state, asked, neuron, settings)
         case Exact(flips=flips, margin=margin):
             return _by_flips(state, asked, neuron, flips, margin)
 
 
 def _through_ramp(
-    state: State, asked: Tensor, neuron: Neuron, window: float, slack: float
+    state: State, asked: Tensor, neuron: Neuron, settings: Ramp
 ) -> tuple[Tensor, Tensor]:
+    window, slack = settings.window, settings.slack
+    granted, charged = (settings.reset_term == term for term in ("granted", "asked"))
     if asked.stride() != state.spikes.stride():
         asked = torch.empty_like(state.spikes).copy_(asked)
     drive, change = torch.empty_like(asked), torch.empty_like(asked)
@@ -87,12 +92,15 @@ def _through_ramp(
     if memory is not None:
         from pipeline.training.admm.membrane_kernels import solve_ramp
 
-        solve_ramp(*memory, *_numbers(neuron), np.float32(window), np.float32(slack))
+        numbers = map(np.float32, (neuron.decay, neuron.threshold, window, slack))
+        solve_ramp(*memory, *numbers, neuron.reset == "hard", granted, charged)
         return drive, change
     kept, carried = _linearised(state, neuron)
     weight = slack * window**2
     inside = ((state.membranes - neuron.threshold).abs() < window / 2).to(asked.dtype) / window
-    before = _earlier(asked) * carried
+    if granted:
+        kept -= carried * _earlier(inside)
+    before = _earlier(asked) * carried if charged else torch.zeros_like(asked)
     right = weight * inside * asked - before + _later(kept * before)
     diagonal = 1 + weight * inside.square() + _later(kept.square())
     for t in range(1, len(asked)):
@@ -158,10 +166,6 @@ def _earlier(values: Tensor) -> Tensor:
 def _later(values: Tensor) -> Tensor:
     """Return the values of the step after; 0 after the last."""
     return torch.cat([values[1:], torch.zeros_like(values[:1])])
-
-
-def _numbers(neuron: Neuron) -> tuple[np.float32, np.float32, bool]:
-    return np.float32(neuron.decay), np.float32(neuron.threshold), neuron.reset == "hard"
 
 
 def _memory(*tensors: Tensor) -> list[Rows] | None:

@@ -23,11 +23,16 @@ def solve_ramp(
     change_TM: Rows,
     decay: np.float32,
     threshold: np.float32,
-    hard: bool,
     window: np.float32,
     slack: np.float32,
+    hard: bool,
+    granted: bool,
+    charged: bool,
 ) -> None:
-    """Write ΔI and Δz of every step: the Thomas algorithm over T, one system a neuron."""
+    """Write ΔI and Δz of every step: the Thomas algorithm over T, one system a neuron.
+
+    `granted` and `charged` are reset terms: of ΨΔz, and of all of Δa.
+    """
     steps, neurons = asked_TM.shape
     weight, rise = slack * window * window, _ONE / window
     half, out = _HALF * window, _ONE / slack
@@ -43,8 +48,12 @@ def solve_ramp(
             z, a = membranes_TM[t - 1, start:stop], spikes_TM[t - 1, start:stop]
             asked = asked_TM[t - 1, start:stop]
             for n in range(count):
-                d[n] = decay * (_ONE - a[n]) if hard else decay
-                b[n] = (decay * z[n] if hard else threshold) * asked[n]
+                k = decay * z[n] if hard else threshold
+                inside = rise if abs(z[n] - threshold) < half else _ZERO
+                d[n] = (decay * (_ONE - a[n]) if hard else decay) - (
+                    k * inside if granted else _ZERO
+                )
+                b[n] = k * asked[n] if charged else _ZERO
         for t in range(steps):
             later_d, later_b, now_b = kept[t + 1], before[t + 1], before[t]
             z, asked = membranes_TM[t, start:stop], asked_TM[t, start:stop]

@@ -48,12 +48,15 @@ class Stream(Model):
 class Ramp(Model):
     """The membrane step through a ramp of `window` (units of the membrane) around the threshold.
 
-    `slack` is β/ρ, the price of a spike that is not the one asked for.
+    `slack` is β/ρ, the price of a spike that is not the one asked for. `reset_term` is what follows
+    from a changed spike at the next step: the reset of what the ramp grants, of all that was asked,
+    or none.
     """
 
     kind: Literal["ramp"]
     window: Above = 2.0
     slack: Above = 0.1
+    reset_term: Literal["granted", "asked", "none"] = "granted"
 
 
 class Exact(Model):

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.config import ConvSettings
 from pipeline.model import SpikingLayer, SpikingNetwork, to_time_first
 from pipeline.training.admm.labels import readout_weights
 from pipeline.training.admm.membrane import Neuron, State, fired
@@ -49,6 +50,7 @@ class Stack:
         synapses = [Synapses(*pair) for pair in zip(layers, shapes, strict=False)]
         self.readout = synapses.pop() if network.readout == "membrane" else None
         self.synapses = synapses
+        self._reads_no_image = not isinstance(layers[0].settings, ConvSettings)
         self.neurons = [
             Neuron(layer.decay, layer.threshold, reset) for layer in layers[: len(synapses)]
         ]
@@ -59,6 +61,8 @@ class Stack:
     def forward(self, spikes: Tensor) -> Pass:
         """Run the hard network over `(T, B, …)`."""
         states: list[State] = []
+        if self._reads_no_image:
+            spikes = spikes.flatten(2)  # once, and not for every product
         x = spikes
         for synapses, neuron in zip(self.synapses, self.neurons, strict=True):
             states.append(fired(synapses.drive(x), neuron))

@@ -151,15 +151,14 @@ class Steps:
         """Take the new Gram matrices of some layers into the old ones, as means over their rows."""
         grams, renewals = self.memory.grams_FF, self.memory.renewals
         for layer, total_FF in zip(renewed, sums.gram_FF, strict=True):
-            mean_FF = total_FF / sums.places[layer]
             if layer == len(grams):
-                grams.append(mean_FF)
+                grams.append(total_FF / sums.places[layer])
                 renewals.append(1)
-                self.factors.append(RidgeFactor(mean_FF, self.settings.ridge))
+                self.factors.append(RidgeFactor(grams[layer], self.settings.ridge))
                 continue
             share = min(keep, renewals[layer] / (renewals[layer] + 1))
             renewals[layer] += 1
-            grams[layer] = share * grams[layer] + (1 - share) * mean_FF
+            grams[layer].mul_(share).add_(total_FF, alpha=(1 - share) / sums.places[layer])
             self.factors[layer] = RidgeFactor(grams[layer], self.settings.ridge)
 
     def _move(
@@ -173,7 +172,7 @@ class Steps:
             crosses[layer] = momentum * crosses[layer] + mean_OF
         synapses = self.stack.synapses[layer]
         # The direction alone is used, and ridges are wide here: single precision will do.
-        step_OF = factor.solved(crosses[layer].to(synapses.layer.weight.dtype))
+        step_OF = factor.nearly_solved(crosses[layer].to(synapses.layer.weight.dtype))
         _walk(synapses, step_OF, trust)
 
     def _remember_readout(self, sums: Sums) -> None:

@@ -53,9 +53,10 @@ class Synapses:
 
     def gram(self, spikes: Tensor) -> Tensor:
         """Return XᵀX, `(F, F)` in float64."""
-        total = torch.zeros((self._columns,) * 2, dtype=torch.float64, device=spikes.device)
-        for rows_XF in self._rows(spikes):
-            total += (rows_XF.T @ rows_XF).double()
+        products = (rows_XF.T @ rows_XF for rows_XF in self._rows(spikes))
+        total = next(products).double()
+        for product_FF in products:
+            total += product_FF
         return total
 
     def cross(self, residual: Tensor, spikes: Tensor) -> Tensor:

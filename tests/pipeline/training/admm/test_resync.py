@@ -24,6 +24,8 @@ from pipeline.training.admm.stack import Stack
 
 Array = NDArray[np.float64]
 Reset = Literal["hard", "soft"]
+ResetTerm = Literal["granted", "asked", "none"]
+RESET_TERMS: tuple[ResetTerm, ...] = ("granted", "asked", "none")
 SHAPE = (1, 3, 4)
 THRESHOLD, DECAY = 0.5, 0.8
 
@@ -81,6 +83,10 @@ def plain_ramp(z: Array, a: Array, asked: Array, reset: Reset, ramp: Ramp) -> Ar
         shift[t, t - 1] = -DECAY * (1 - a[t - 1]) if reset == "hard" else -DECAY
         carry[t, t - 1] = DECAY * z[t - 1] if reset == "hard" else THRESHOLD
     inside = np.diag((np.abs(z - THRESHOLD) < ramp.window / 2).astype(np.float64))
+    if ramp.reset_term == "granted":
+        shift = shift + carry @ inside / ramp.window
+    if ramp.reset_term != "asked":
+        carry = np.zeros_like(carry)
     price = np.sqrt(ramp.slack)
     system = np.vstack([shift, price * inside])
     right = np.concatenate([-carry @ asked, price * ramp.window * asked])
@@ -146,12 +152,24 @@ def plain(stack: Stack, spikes: Tensor, labels_B: Tensor, settings: ADMM, reset:
 @pytest.mark.parametrize("reset", ["hard", "soft"])
 @pytest.mark.parametrize("readout", ["membrane", "count"])
 @given_settings(deadline=None, max_examples=15)
-@given(st.integers(0, 9999), st.booleans(), st.sampled_from([0.1, 1.0]), st.floats(0.3, 3.0))
+@given(
+    st.integers(0, 9999),
+    st.booleans(),
+    st.sampled_from([0.1, 1.0]),
+    st.floats(0.3, 3.0),
+    st.sampled_from(RESET_TERMS),
+)
 def test_the_sums_are_those_of_plain_numpy(
-    readout: Readout, reset: Reset, seed: int, bias: bool, damping: float, window: float
+    readout: Readout,
+    reset: Reset,
+    seed: int,
+    bias: bool,
+    damping: float,
+    window: float,
+    term: ResetTerm,
 ) -> None:
     stack, batch = stack_of(readout, reset, bias, seed), batch_of(seed)
-    ramp = Ramp(kind="ramp", window=window, slack=0.2)
+    ramp = Ramp(kind="ramp", window=window, slack=0.2, reset_term=term)
     settings = ADMM(method="admm", reset=reset, membrane=ramp, damping=damping, target=0.4)
     expected = plain(stack, *batch, settings, reset)
     with torch.inference_mode():

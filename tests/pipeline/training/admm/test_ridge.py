@@ -82,3 +82,33 @@ def test_the_condition_is_that_of_the_eigenvalues(
     values = np.linalg.eigvalsh(factor.matrix_FF.numpy())
     true = float(values[-1] / values[0])
     assert 0.95 * true <= factor.condition() <= true * (1 + 1e-9)
+
+
+def test_a_wide_layer_is_nearly_solved_by_its_leading_eigenvectors() -> None:
+    """Against the exact step, within what the eigenvalues left out allow."""
+    generator = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(generator.normal(size=(600, 600)))
+    values = 300 * 0.95 ** np.arange(600) + 0.2
+    factor = RidgeFactor(torch.from_numpy(basis * values @ basis.T), 1.0)
+    shift = float(values.mean())
+    cross = torch.from_numpy(generator.normal(size=(5, 600)) * np.sqrt(values) @ basis.T)
+    exact, near = factor.solved(cross), factor.nearly_solved(cross)
+    rest = float(values[128:].mean()) + shift
+    bound = max((values[128] + shift) / rest - 1, 1 - (values[-1] + shift) / rest)
+    assert 0 < float((near - exact).norm()) < 1.5 * bound * float(exact.norm())
+    assert bound < 0.05
+
+
+@pytest.mark.parametrize(("fan_in", "ridge"), [(8, 0.1), (600, 0.1)])
+def test_a_narrow_layer_and_a_small_ridge_are_solved_as_they_are(fan_in: int, ridge: float) -> None:
+    inputs, residual = rows(0, 900, fan_in)
+    cross = torch.from_numpy(residual.T @ inputs)
+    factor = factor_of(inputs, ridge)
+    assert torch.equal(factor.nearly_solved(cross), factor.solved(cross))
+
+
+def test_the_leading_eigenvectors_are_the_same_every_time() -> None:
+    inputs, _ = rows(1, 40, 520)
+    cross = torch.from_numpy(inputs[:3])
+    one, other = (factor_of(inputs, 1.0).nearly_solved(cross) for _ in range(2))
+    assert torch.equal(one, other)
