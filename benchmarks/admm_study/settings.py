@@ -21,6 +21,8 @@ NMNIST, SACCADE = "nmnist-1k", "saccade-mnist"
 FOLDS, SEEDS = 5, 3
 SHIFT_PIXELS = {NMNIST: 2, SACCADE: 1}
 SACCADE_TRAIN = 4000
+SACCADE_EPOCHS = 20
+"""Passes and epochs there, half of the files': there are four times as many recordings."""
 
 
 def _dense(*widths: int) -> list[dict[str, Any]]:
@@ -98,8 +100,6 @@ TUNED_ON: Mapping[tuple[str, str], tuple[str, str]] = {
     (SACCADE, "conv"): (NMNIST, "conv"),
 }
 """Networks that take the settings found on another, for every method alike."""
-CONV_PASSES = 20
-"""ADMM's passes on convolutions: at the trust that tuning chose, 40 ended in silent layers."""
 CONV_ADMM: Tree = {"train": {"output_ridge": 0.3, "batch": {"batch_size": 25}}}
 """Laid below ADMM's settings on convolutions: smaller minibatches, a smoother readout."""
 

@@ -7,10 +7,11 @@ from typing import Any
 from benchmarks.admm_study.settings import (
     ARMS,
     CONFIGS,
-    CONV_PASSES,
     FOLDS,
     NETWORKS,
     NMNIST,
+    SACCADE,
+    SACCADE_EPOCHS,
     SACCADE_TRAIN,
     SHIFT_PIXELS,
     Tree,
@@ -41,9 +42,15 @@ def on_recordings(
         data = {**tree["data"], "source": source}
     tree |= {"seed": seed, "data": data}
     tree["network"] = {**tree["network"], "layers": NETWORKS[dataset][architecture]}
-    if architecture == "conv" and file == ARMS["admm"].file:
-        tree["train"] = {**tree["train"], "passes": CONV_PASSES}
+    if dataset == SACCADE:
+        tree["train"] = shorter(tree["train"], SACCADE_EPOCHS)
     return _shifted(tree, SHIFT_PIXELS[dataset])
+
+
+def shorter(train: Tree, epochs: int) -> dict[str, Any]:
+    """Return a `train` section with no more passes or epochs than these."""
+    length = "passes" if train["method"] == "admm" else "epochs"
+    return {**train, length: min(train[length], epochs)}
 
 
 @functools.cache

@@ -27,7 +27,7 @@ from benchmarks.admm_study.settings import (
     Tree,
     grid,
 )
-from benchmarks.admm_study.trees import experiment, named, split_name, with_setting
+from benchmarks.admm_study.trees import experiment, named, shorter, split_name, with_setting
 from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import Say, side_by_side
 from benchmarks.study.runs import is_of_config
@@ -102,18 +102,12 @@ def of_method(dataset: str, architecture: str, method: str) -> Iterator[Trial]:
         assert fold is None or fold < FOLDS
         base = experiment(method, dataset, architecture, fold, 0)
         data = {"validation_fraction": TUNING_FRACTION}
-        base = extended(base, {"data": data, "train": _shorter(method, base["train"])})
+        base = extended(base, {"data": data, "train": shorter(base["train"], TUNING_EPOCHS)})
         for setting in grid(method, architecture):
             file = f"{dataset}-{architecture}-{method}"
             name = f"tuning-{file}-{named(setting)}-{split_name(fold, 0)}"
             tree = with_setting(base, setting) | {"name": name}
             yield Trial(file, name, setting, parse_config(tree, name))
-
-
-def _shorter(method: str, train: Tree) -> dict[str, Any]:
-    if method == "random-hidden":
-        return {}
-    return {("passes" if train["method"] == "admm" else "epochs"): TUNING_EPOCHS}
 
 
 def tune(jobs: int, only: str, say: Say) -> list[str]:

@@ -10,7 +10,6 @@ from benchmarks.admm_study import published, race, ranks
 from benchmarks.admm_study.plan import equal_seconds, plan, tuned
 from benchmarks.admm_study.settings import (
     ARMS,
-    CONV_PASSES,
     FOLDS,
     GRIDS,
     NETWORKS,
@@ -157,7 +156,7 @@ def test_arms_take_the_settings_of_their_method(tuning: Path) -> None:
     assert start.optimizer == plain.optimizer == sast.optimizer
     assert (plain.rho, plain.forward) == (0.0, "hard")
     assert sast.rho > 0
-    assert (plain.epochs, ours.passes) == (40, CONV_PASSES)
+    assert (plain.epochs, ours.passes) == (40, 40)
     assert ours.shift_pixels == plain.shift_pixels == 2
     saccade = configs[f"{SACCADE}-dense-1-admm-seed0-8bit"]
     assert isinstance(saccade.train, ADMM)
