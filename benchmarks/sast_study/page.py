@@ -14,6 +14,7 @@ from benchmarks.sast_study.plan import (
     RECOMMENDED,
     SACCADE,
     SACCADE_TRAIN,
+    SWAPPED,
 )
 from benchmarks.sast_study.tables import (
     arm_table,
@@ -78,10 +79,13 @@ def conclusions(records: Records) -> list[str]:
     """Return what the paired differences say, a sentence each."""
     lines = []
     plain, sast = (_mean(records, arm, lost) for arm in ("plain", "sast"))
-    if plain and sast:
+    picked = [_mean(records, arm, lost) for arm in SWAPPED]
+    if plain and sast and all(picked):
         lines.append(
             f"**What the hard threshold costs.** The plain network loses {plain} points on "
-            f"N-MNIST-1k; SAST at the same slope loses {sast}."
+            f"N-MNIST-1k; SAST at the same slope loses {sast}. Where the epoch is picked by the "
+            f"hard network's validation accuracy, and not by the smooth one's, {picked[0]} and "
+            f"{picked[1]}."
         )
     lines.append(
         f"**What we recommend:** {ARMS[RECOMMENDED][0]} (`configs/{ARMS[RECOMMENDED][1]}`)."
@@ -102,7 +106,10 @@ def conclusions(records: Records) -> list[str]:
         ),
         ("What SAST does in it.", ("recipe", "recipe-without-sast")),
         ("What pruning a third of the weights costs.", ("recipe", "recipe-dense")),
-        ("Hard forward in the recipe, with a constant slope.", ("recipe-hard", "recipe")),
+        (
+            "Hard forward in the recipe, a constant slope, two fifths of the weights pruned.",
+            ("recipe-hard", "recipe"),
+        ),
         ("What SAST does with hard spikes.", ("recipe-hard", "recipe-hard-without-sast")),
     )
     for title, pair in questions:
@@ -140,9 +147,9 @@ def _mean(records: Records, arm: str, figure: Figure) -> str:
 
 
 _MEANING = {
-    "gap_plain_points": "points that the plain network loses at the swap",
-    "gap_sast_points": "points that SAST loses at the swap",
-    "smooth_change_points": "smooth accuracy of SAST minus that of the plain network, points",
+    "gap_plain_points": "points that the plain network loses at the swap, epoch by hard accuracy",
+    "gap_sast_points": "points that SAST loses at the swap, epoch by hard accuracy",
+    "smooth_change_points": "smooth accuracy of this SAST minus that of this plain network, points",
     "int8_minus_best_smooth_points": "best deployed network at 8 bits minus best smooth network",
     "int4_minus_best_smooth_points": "the same at 4 bits",
     "step_ratio": "time of SAST's step over the plain step",
@@ -204,7 +211,10 @@ folds or seeds no difference is claimed. n counts runs.
 
 What was tuned where: the slope and ρ of plain and SAST, the slope schedule and everything in the
 recipe were chosen by trying about a hundred trainings on folds 0 and 1, test accuracy in sight; the
-other arms took their settings over untuned. The five folds share all 1,000 recordings, so the
+other arms took their settings over untuned. That the headline's first figures pick the epoch by
+hard validation accuracy, and that the recommended recipe prunes 40% and not 35%, was decided when
+all folds had been seen: with the epoch by smooth accuracy SAST's loss was 3.4 points, and with 35%
+pruned the SynOps 0.61 of the plain network's. The five folds share all 1,000 recordings, so the
 headline stands beside itself without these two folds. The best arms of the headline are the best by
 the means of this very table.
 

@@ -27,6 +27,8 @@ SACCADE_TRAIN = 1000
 ARMS: Mapping[str, tuple[str, str]] = {
     "plain": ("plain surrogate-forward", "controls/plain.yaml"),
     "sast": ("SAST", "nmnist-1k.yaml"),
+    "plain-hard-pick": ("plain, epoch by hard accuracy", "controls/plain-hard-pick.yaml"),
+    "sast-hard-pick": ("SAST, epoch by hard accuracy", "controls/sast-hard-pick.yaml"),
     "slope": ("slope schedule", "controls/slope.yaml"),
     "slope-sast": ("slope schedule and SAST", "controls/slope-sast.yaml"),
     "hard-forward": ("hard forward", "controls/hard-forward.yaml"),
@@ -55,9 +57,13 @@ ARMS: Mapping[str, tuple[str, str]] = {
 RECOMMENDED = "recipe-hard"
 """The arm that the study recommends; `configs/quickstart.yaml` uses it."""
 
+SWAPPED = ("plain-hard-pick", "sast-hard-pick")
+"""The arms that show what the hard threshold costs, and what of it SAST avoids."""
+
 _EARLY = (
     "plain",
     "sast",
+    *SWAPPED,
     "plain-calibrated",
     "sast-calibrated",
     "slope",
