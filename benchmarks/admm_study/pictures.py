@@ -26,6 +26,7 @@ _COLOURS: Mapping[str, str] = {
     "sast": "#edae49",
     "warm-start": "#3d8361",
     "readout-refit": "#7a5c99",
+    "asked-reset": "#6fb7d6",
 }
 _ROBUST = COLUMNS[:6]
 _ROBUST_HEADS = [

@@ -17,6 +17,8 @@ from benchmarks.admm_study.settings import (
     HYBRIDS,
     NETWORKS,
     NMNIST,
+    OLD_RESET,
+    RESET_TERMS_ON,
     SACCADE,
     SEEDS,
     SHORT,
@@ -64,7 +66,7 @@ def _order() -> Iterator[tuple[str, str, str, int]]:
     control, *robust = CONTROLS
     for dataset in (NMNIST, SACCADE):
         yield from _each(dataset, (*FIRST, control), 0)
-    yield from _each(NMNIST, (*robust, *HYBRIDS), 0)
+    yield from _each(NMNIST, (*robust, *HYBRIDS, OLD_RESET), 0)
     for seed in range(1, SEEDS):
         for dataset in (NMNIST, SACCADE):
             yield from _each(dataset, FIRST, seed)
@@ -79,7 +81,8 @@ def _each(dataset: str, arms: Sequence[str], seed: int) -> Iterator[tuple[str, s
 
 def _wanted(architecture: str) -> tuple[str, ...]:
     controls = CONTROLS if architecture in SHORT else ()
-    return (*FIRST, *controls, *(HYBRIDS if architecture == "conv" else ()))
+    resets = (OLD_RESET,) if architecture in RESET_TERMS_ON else ()
+    return (*FIRST, *controls, *(HYBRIDS if architecture == "conv" else ()), *resets)
 
 
 def _arm_on(

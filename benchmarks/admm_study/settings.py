@@ -46,6 +46,8 @@ NETWORKS: Mapping[str, Mapping[str, list[dict[str, Any]]]] = {
 """Layers by recordings and architecture. saccade-mnist has a convolution less, for its seconds."""
 SHORT = ("dense-1", "conv")
 """Architectures that get every control, SAST and 4 bits; the others get the three first arms."""
+RESET_TERMS_ON = ("dense-2", "conv")
+"""Architectures that are trained with the published reset term too."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ ARMS: Mapping[str, Arm] = {
     "equal-seconds": Arm("surrogate, ADMM's seconds", "controls/admm-surrogate.yaml", "surrogate"),
     "sast": Arm("SAST", "controls/admm-sast.yaml", "surrogate"),
     "warm-start": Arm("SAST from ADMM", "controls/admm-warm-start.yaml", "surrogate"),
+    "asked-reset": Arm("ADMM, resets as asked for", "controls/admm-asked-reset.yaml", "admm"),
     "readout-refit": Arm("SAST, ADMM's readout", "controls/admm-readout-refit.yaml", "surrogate"),
 }
 FIRST = ("admm", "surrogate", "random-hidden")
 CONTROLS = ("equal-seconds", "sast")
 HYBRIDS = ("warm-start", "readout-refit")
+OLD_RESET = "asked-reset"
 
 # Tuning: every method has as many settings. Passes and epochs are fewer than in the main runs.
 TUNING_FRACTION, TUNING_EPOCHS = 0.2, 20

@@ -48,6 +48,7 @@ PAIRS = (
     ("admm", "surrogate"),
     ("admm", "equal-seconds"),
     ("admm", "random-hidden"),
+    ("admm", "asked-reset"),
     ("admm", "sast"),
     ("warm-start", "sast"),
     ("readout-refit", "sast"),
