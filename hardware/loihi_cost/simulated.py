@@ -39,6 +39,12 @@ PARTS = ("synapse", "dendrite", "soma", "network")
 COUNTS = ("synaptic_operations", "updates", "spikes", "hops")
 ENERGY_ERROR, LATENCY_ERROR = 0.12, 0.25
 """Relative errors against measured Loihi that the paper reports."""
+PRICES_PJ = {
+    "synapse": {"conv": 24.0, "dense": 35.5, "sparse": 33.6},
+    "soma": {"access": 51.2, "update": 21.6, "spike": 69.3},
+    "network": {"message": 111.0, "column_hop": 3.0, "row_hop": 4.2},
+}
+"""What its `loihi.yaml` asks, in picojoules: to explain the result, not to compute it."""
 _UNITS = {
     "conv": "loihi_conv_synapse",
     "dense": "loihi_dense_synapse",
