@@ -182,9 +182,10 @@ class _Cut:
         if self._incoming is None:
             return Load(self._layer, neurons_N, output)
         sources_E = self._sources_E[self._first_N[start] : self._first_N[end]]
-        _, lengths = np.unique(sources_E, return_counts=True)
-        words = -(-lengths * self._incoming.synapse_bits // chip.WORD_BITS)
-        return Load(self._layer, neurons_N, output, len(lengths), int(words.sum()))
+        lengths_N = np.bincount(sources_E)
+        words_N = -(-lengths_N * self._incoming.synapse_bits // chip.WORD_BITS)
+        lists = int(np.count_nonzero(lengths_N))
+        return Load(self._layer, neurons_N, output, lists, int(words_N.sum()))
 
 
 def _excess(load: Load) -> str | None:

@@ -155,7 +155,7 @@ class MappedChip:
 
     def _set_biases(self, step: int) -> None:
         for index, layer in enumerate(self._layers):
-            if layer.get("biased") and step in (index, index + self._steps):
+            if layer.get("biased") and step in (0, index, index + self._steps):
                 bias_N = self._arrays[f"{index}.bias"] * (step == index)
                 for neuron, bias in zip(self._neurons[index], bias_N.tolist(), strict=True):
                     neuron.set_attributes(model_attributes={"bias": bias})
