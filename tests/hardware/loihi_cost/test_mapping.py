@@ -49,7 +49,7 @@ def check(mapping: Mapping) -> None:
         assert load.synapse_words <= chip.SYNAPSE_WORDS
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from((0.0, 0.3, 1.0)), st.fixed_dictionaries(LIMITS))
 def test_no_core_is_over_a_limit(seed: int, share: float, limits: dict[str, int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
