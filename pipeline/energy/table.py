@@ -34,6 +34,8 @@ WHY = (
     "core by core, the slowest of each step counting.",
     "Synchronisation: SANA-FE's table has 0.6 to 1.8 µs a step, housekeeping in it; the constants "
     "are 113 to 465 ns, the mesh's barrier alone. Neither gives it energy.",
+    "SANA-FE's prices start from the same table of pre-silicon figures, so where the two agree is "
+    "no second measurement.",
 )
 
 

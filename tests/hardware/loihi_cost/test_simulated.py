@@ -17,10 +17,7 @@ from tests.hardware.loihi_cost import small
 
 UNAVAILABLE = SANAFE.availability().reason
 
-pytestmark = [
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE)),
-]
+pytestmark = pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
 
 
 def test_spikes_and_counts_are_the_references_and_energy_is_price_times_count() -> None:

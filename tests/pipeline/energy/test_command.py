@@ -46,7 +46,6 @@ def run(deployed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(deployed, tmp_path / "tiny"))
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
 def test_both_estimates_stand_side_by_side(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["energy", str(run), "--recordings", "3", "--quiet"]) == 0
