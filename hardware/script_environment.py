@@ -40,14 +40,15 @@ def announce_on_stderr(line: str) -> None:
 class ScriptEnvironment:
     """The environment of one worker script.
 
-    `name` begins every message, `python` is the version asked for where none is found, and
-    `packages` are those of the lock that a reader should know.
+    `name` begins every message, `python` is the version asked for where none is found, `packages`
+    are those of the lock that a reader should know, and `exact` says that no other Python will do.
     """
 
     name: str
     script: Path
     python: str
     packages: tuple[str, ...]
+    exact: bool = True
 
     @property
     def lock(self) -> Path:
@@ -59,7 +60,7 @@ class ScriptEnvironment:
         packages = tomllib.loads(self.lock.read_text())["package"]
         versions = {package["name"]: package["version"] for package in packages}
         pinned = [f"{name} {versions[name]}" for name in self.packages]
-        return ", ".join([*pinned, f"Python {self.python}"])
+        return ", ".join(pinned + [f"Python {self.python}"] * self.exact)
 
     def availability(self) -> Availability:
         """Say whether it is there or can be made, in about 0.1 s and without a network."""

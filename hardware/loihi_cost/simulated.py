@@ -34,7 +34,7 @@ from hardware.script_environment import Announce, ScriptEnvironment, announce_on
 from hardware.target import Progress, no_progress
 
 WORKER = Path(__file__).with_name("sanafe_worker.py")
-SANAFE = ScriptEnvironment("sanafe", WORKER, "3.11 to 3.13", ("sanafe",))
+SANAFE = ScriptEnvironment("sanafe", WORKER, "3.11", ("sanafe",), exact=False)
 PARTS = ("synapse", "dendrite", "soma", "network")
 COUNTS = ("synaptic_operations", "updates", "spikes", "hops")
 ENERGY_ERROR, LATENCY_ERROR = 0.12, 0.25

@@ -56,6 +56,10 @@ def test_spikes_and_counts_are_the_references_and_energy_is_price_times_count() 
         np.testing.assert_allclose(found.energy_BSP[one].sum(axis=0), by_hand, rtol=1e-9)
 
 
+def test_lock_names_the_version_that_the_label_is_about() -> None:
+    assert SANAFE.locked_versions() == "sanafe 2.2.9"
+
+
 def own_workers() -> list[psutil.Process]:
     """SANA-FE's workers among this process's children."""
     children = psutil.Process().children(recursive=True)
