@@ -20,6 +20,7 @@ from pipeline.convergence_page import convergence_section, draw_convergence
 from pipeline.conversion_page import SCALE_NOTE, calibration_lines, scale_rows
 from pipeline.convert import LADDER
 from pipeline.data.settings import step_ms
+from pipeline.energy.table import energy_of, energy_section
 from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
 from pipeline.metrics import confusion
 from pipeline.pictures import confusion_picture, ladder_picture, raster_picture
@@ -83,6 +84,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "calibration": converted.get("calibration"),
         "targets": targets,
         "corruptions": evaluated["corruptions"],
+        "energy": energy_of(run),
         "synops_per_sample": evaluated["synops_per_sample"],
         "readout": evaluated["readout"],
         "wrapped_currents": evaluated["wrapped_currents"],
@@ -215,6 +217,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
             "![raster](raster.png)",
             *_corruption_section(report),
+            *energy_section(report["energy"]),
             "",
             "## Training",
             *_table(_cost_rows(report)),
