@@ -19,6 +19,7 @@ from pipeline.config_file import config_tree
 from pipeline.convergence_page import convergence_section, draw_convergence
 from pipeline.conversion_page import SCALE_NOTE, calibration_lines, scale_rows
 from pipeline.convert import LADDER
+from pipeline.cost_page import cost_note, cost_rows
 from pipeline.data.settings import step_ms
 from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
 from pipeline.metrics import confusion
@@ -217,7 +218,8 @@ def markdown(report: Mapping[str, Any]) -> str:
             *_corruption_section(report),
             "",
             "## Training",
-            *_table(_cost_rows(report)),
+            *_table(cost_rows(report["training"])),
+            *cost_note(report["training"]),
             *convergence_section(report["training"]),
             "",
             "## Files",
@@ -246,21 +248,6 @@ def _corruption_section(report: Mapping[str, Any]) -> list[str]:
 def _scale_section(scales: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the table of scales; nothing where the conversion recorded none."""
     return ["", "## Integer weights", *_table(scale_rows(scales)), "", SCALE_NOTE] if scales else []
-
-
-def _cost_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
-    training = report["training"]
-    return [
-        ("method", "device", "seconds", "samples/s", "gradient evaluations", "peak memory"),
-        (
-            training["method"],
-            training["device"],
-            f"{training['seconds']:.1f}",
-            f"{training['samples_per_second']:,.0f}",
-            f"{training['gradient_evaluations']:,}",
-            f"{training['peak_memory_bytes'] / 2**20:,.0f} MiB",
-        ),
-    ]
 
 
 def _file_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
