@@ -185,9 +185,9 @@ def table_rows(rows: Rows) -> list[Sequence[str]]:
     measure("SynOps", "synops", ",.0f")
     measure("train s", "seconds", ",.1f")
     measure("gradients", "gradient_evaluations", ",.0f")
-    for header, name, form in (("FLOPs", "flops", ".3g"), ("joules", "joules", ",.0f")):
+    for title, name, form in (("FLOPs", "flops", ".3g"), ("joules", "joules", ",.0f")):
         if any(name in row.values for row in rows.rows):
-            measure(header, name, form)
+            measure(title, name, form)
     for name in dict.fromkeys(
         name for row in rows.rows for run in row.runs for name in run.figures.corruptions
     ):

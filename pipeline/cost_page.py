@@ -39,7 +39,7 @@ def cost_note(cost: Mapping[str, Any]) -> list[str]:
         return []
     return [
         "",
-        "Training alone, without validation and writing. FLOPs by torch's counter, a multiplication "
-        f"with its addition as two; not counted: {cost['flops_not_counted']}. Joules are those of "
-        "the whole processor or GPU, other processes included.",
+        "Training alone, without validation and writing. FLOPs by torch's counter, with two for a "
+        f"multiplication and its addition; not counted: {cost['flops_not_counted']}. Joules are "
+        "those of the whole processor or GPU, other processes included.",
     ]

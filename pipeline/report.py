@@ -23,6 +23,7 @@ from pipeline.cost_page import cost_note, cost_rows
 from pipeline.data.settings import step_ms
 from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
 from pipeline.metrics import confusion
+from pipeline.neurobench_page import neurobench_note, neurobench_rows
 from pipeline.pictures import confusion_picture, ladder_picture, raster_picture
 from pipeline.progress import Reporter
 from pipeline.run_dir import StageFolder
@@ -85,6 +86,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "targets": targets,
         "corruptions": evaluated["corruptions"],
         "synops_per_sample": evaluated["synops_per_sample"],
+        "neurobench": evaluated.get("neurobench"),
         "readout": evaluated["readout"],
         "wrapped_currents": evaluated["wrapped_currents"],
         "readout_resets": evaluated["readout_resets"],
@@ -211,6 +213,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             f"Synaptic operations: {report['synops_per_sample']:,.0f} a recording. "
             f"Currents that wrapped around 24 bits: {report['wrapped_currents']:,}. "
             f"Membrane readouts that reached their register's end: {report['readout_resets']:,}.",
+            *_neurobench_section(report["neurobench"]),
             "",
             "![confusion](confusion.png)",
             "",
@@ -248,6 +251,13 @@ def _corruption_section(report: Mapping[str, Any]) -> list[str]:
 def _scale_section(scales: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the table of scales; nothing where the conversion recorded none."""
     return ["", "## Integer weights", *_table(scale_rows(scales)), "", SCALE_NOTE] if scales else []
+
+
+def _neurobench_section(measures: Mapping[str, Any] | None) -> list[str]:
+    if measures is None:
+        return []
+    note = neurobench_note(measures)
+    return ["", "## NeuroBench's measures", *_table(neurobench_rows(measures)), "", note]
 
 
 def _file_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:

@@ -82,10 +82,10 @@ def sast_flops(
 
 
 def extrapolated(count: Callable[[int], int], parts: Sequence[int]) -> int:
-    """Return the FLOPs of work on `parts` of so many recordings, from those on the first one or two.
+    """Return the FLOPs of work on `parts` of so many recordings from those on the first parts.
 
     `count` gives the FLOPs on so many of the first parts. They are a constant and a share a
-    recording; the first parts are all of one size.
+    recording; all parts but the last are of one size.
     """
     if len(parts) <= 2:
         return count(len(parts))

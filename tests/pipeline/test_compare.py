@@ -98,6 +98,8 @@ def figures(deployed: float, seconds: float, bits: int = 8, **more: Any) -> Figu
         "synops": 1000.0,
         "seconds": seconds,
         "gradient_evaluations": 100,
+        "flops": 10**12,
+        "joules": None,
         "device": "cpu",
         "threads": 1,
         "corruptions": {},

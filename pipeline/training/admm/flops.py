@@ -1,4 +1,4 @@
-"""FLOPs of ADMM: one step of each kind on a twin, under torch's counter (`pipeline.training.flops`).
+"""FLOPs of ADMM: one step of each kind, on a twin, under torch's counter (`training.flops`).
 
 Kinds of step: the first fit of the readout, a step that renews the Gram matrices of some layers (or
 of none), and a pass of the published iteration, of which the first also inverts the Gram matrix of
@@ -119,7 +119,9 @@ def published_flops(
 ) -> int:
     """Return the FLOPs of passes of the published iteration over `data`, as often as `done`."""
     size = min(_RECORDINGS, len(data))
-    sizes = [size, len(data) - size] if len(data) <= 2 * size else [size, size, len(data) - 2 * size]
+    sizes = (
+        [size, len(data) - size] if len(data) <= 2 * size else [size, size, len(data) - 2 * size]
+    )
     counts: dict[int, dict[str, int]] = {}
 
     def counted(number: int) -> dict[str, int]:
