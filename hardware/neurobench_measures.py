@@ -22,9 +22,6 @@ Where these differ from the package, and why (a test measures each difference):
   all 0 or 1 at a step are ACs there. Here a layer whose input may be above 1 does MACs.
 - Membrane updates are those of the membrane after its reset, which is what the neuron keeps. So has
   the package them of snnTorch's neurons with `reset_delay=False`.
-- Several minibatches. After each the package (2.3.0) leaves a hook more on every layer for every
-  step, so that synaptic operations of later minibatches are counted many times; the comparison
-  gives it one.
 - Connection sparsity is rounded to 4 decimals there.
 """
 

@@ -76,12 +76,12 @@ class Rapl:
         self._total, self._fault = 0, ""
 
     @classmethod
-    def found(cls, powercap: Path = POWERCAP) -> "Rapl | None":
+    def found(cls, powercap: Path | None = None) -> "Rapl | None":
         """Return the counter of all packages and their memory, None unless all can be read.
 
         A package's cores and graphics are in its own figure; `psys` has the packages in it.
         """
-        folders = sorted(powercap.glob("intel-rapl:*"))
+        folders = sorted((powercap or POWERCAP).glob("intel-rapl:*"))
         try:
             domains = [_Domain.at(folder) for folder in folders if _counts(folder)]
         except (OSError, ValueError):
