@@ -43,6 +43,7 @@ class Loihi(snntorch.SpikingNeuron):  # type: ignore[misc]
     def __init__(self, membrane_decay: int, threshold: int, last: bool) -> None:
         super().__init__(init_hidden=True, output=last, reset_mechanism="zero")
         self.membrane_decay, self.vth = membrane_decay, threshold
+        self.mem: Tensor
         self.register_buffer("mem", torch.zeros(0, dtype=torch.int64), False)
 
     def forward(self, drive: Tensor) -> Any:
@@ -72,7 +73,8 @@ class Twin(nn.Module):
     def reset(self) -> None:
         """Forget all membranes."""
         for neuron in self.neurons:
-            neuron.mem = torch.zeros(0, dtype=neuron.mem.dtype)
+            held: Any = neuron.mem
+            neuron.mem = torch.zeros(0, dtype=held.dtype)
 
     def forward(self, x: Tensor) -> Any:
         """Return spikes and membranes of the last layer at this step."""

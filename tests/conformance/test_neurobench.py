@@ -126,13 +126,11 @@ def cases(folder: Path) -> dict[str, Case]:
 
 
 def layer_json(layer: Layer[Any]) -> dict[str, Any]:
-    conv = isinstance(layer.synapse, Conv)
-    geometry = {"stride": layer.synapse.stride, "padding": layer.synapse.padding} if conv else {}
-    return geometry | {
-        "neuron": {
-            key: value for key, value in vars(layer.neuron).items() if key != "current_decay"
-        }
-    }
+    synapse, neuron = layer.synapse, dict(vars(layer.neuron))
+    neuron.pop("current_decay", None)
+    if isinstance(synapse, Conv):
+        return {"neuron": neuron, "stride": synapse.stride, "padding": synapse.padding}
+    return {"neuron": neuron}
 
 
 @pytest.fixture(scope="module")
