@@ -121,6 +121,6 @@ def _qr(shape: Sequence[int], *_: Any, **__: Any) -> int:
     return 4 * long * short**2 - 4 * short**3 // 3
 
 
-def _eigh(shape: Sequence[int], triangle: str = "L", vectors: bool = True, **_: Any) -> int:
+def _eigh(shape: Sequence[int], UPLO: str = "L", compute_v: bool = True, **_: Any) -> int:
     cubed = shape[-1] ** 3
-    return 9 * cubed if vectors else 4 * cubed // 3
+    return 9 * cubed if compute_v else 4 * cubed // 3

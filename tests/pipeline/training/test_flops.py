@@ -130,7 +130,7 @@ def test_a_training_that_went_on_costs_the_sum_of_its_parts(
 
 
 def test_a_start_and_an_end_by_admm_are_in_the_cost(tmp_path: Path) -> None:
-    warm = {"warm_start": admm(passes=2).model_dump(mode="json"), "readout_refit": {"ridge": 0.1}}
+    warm = {"warm_start": {"method": "admm", "passes": 2}, "readout_refit": {"ridge": 0.1}}
     found = trained(tmp_path, settings(epochs=1, **warm)).progress
     model = network()
     model.reset_parameters(7)
