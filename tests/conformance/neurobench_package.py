@@ -52,10 +52,11 @@ def _make(folder: Path) -> None:
 
 
 def _install(folder: Path) -> None:
-    arguments = ["--no-deps", "--require-hashes", "--target", folder, "--python", sys.executable]
+    arguments = ["--no-deps", "--require-hashes", "--target", str(folder)]
+    arguments += ["--python", sys.executable, "-r", str(REQUIREMENTS)]
     try:
         done = subprocess.run(
-            [uv.find_uv_bin(), "pip", "install", *arguments, "-r", REQUIREMENTS],
+            [uv.find_uv_bin(), "pip", "install", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
