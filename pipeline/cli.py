@@ -206,6 +206,10 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
                 print_table(f"{config.name}: corrupted recordings", corruption_rows(report))
     elif options.json:
         print_json(read_json(run / last / _RESULTS[last]))
+    elif last == "train":
+        from pipeline.cost_page import cost_rows
+
+        print_table(f"{config.name}: training", cost_rows(read_json(run / last / _RESULTS[last])))
     if "evaluate" in stages:
         require_targets(run)
 

@@ -109,6 +109,8 @@ STAGES = (
             *_DATA,
             "pipeline/report.py",
             "pipeline/conversion_page.py",
+            "pipeline/cost_page.py",
+            "pipeline/neurobench_page.py",
             "pipeline/pictures.py",
             "pipeline/convergence_page.py",
             "pipeline/convergence_picture.py",
