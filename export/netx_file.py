@@ -33,7 +33,7 @@ import numpy as np
 from export import hdf5_fields as fields
 from export.errors import HardspikeError
 from export.files import replacing
-from export.network import Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape, Synapse
+from export.network import Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape
 from export.registers import register_faults
 
 SCHEMA = "hardspike.netx/1"
@@ -173,7 +173,7 @@ def _network(file: Any) -> FixedPointNetwork:
 
 
 def _stack(file: Any) -> tuple[tuple[int, int, int], list[Layer[LoihiLIF]]]:
-    """Return the input shape and the nameless layers, checking that every shape in the file is met."""
+    """Return the input shape and the layers, without names; every shape in the file is checked."""
     groups = [
         fields.group(file, f"layer/{index}") for index in range(len(fields.group(file, "layer")))
     ]

@@ -15,6 +15,7 @@ from pipeline.config_file import default_run_folder, load_config
 from pipeline.exits import guarded
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
+from pipeline.robustness import command as robustness_command
 from pipeline.run_dir import CONFIG_FILE
 from pipeline.stages import STAGE_NAMES, load_run, require_targets, run_stages
 from pipeline.theory import command as theory_command
@@ -44,6 +45,10 @@ _COMMANDS = {
     "theory": (
         "hold the theory's bounds and assumptions against a trained run",
         "hardspike theory runs/quickstart --samples 64",
+    ),
+    "robustness": (
+        "run a deployed network under corrupted recordings and faults of the chip",
+        "hardspike robustness runs/quickstart --limit 200",
     ),
     "targets": ("list targets and whether they can run here", "hardspike targets"),
     "data": (
@@ -90,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
                 compare_command.add_arguments(command)
             case "theory":
                 theory_command.add_arguments(command)
+            case "robustness":
+                robustness_command.add_arguments(command)
             case _:
                 _add_experiment(command, name)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -146,6 +153,8 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             compare_command.carry_out(options)
         case "theory":
             theory_command.carry_out(options)
+        case "robustness":
+            robustness_command.carry_out(options)
         case "run":
             _work(options, STAGE_NAMES)
         case stage:

@@ -149,11 +149,7 @@ Corruption = (
 
 def label(corruption: Corruption) -> str:
     """Return the kind and its severity in words, as tables show them."""
-    match corruption:
-        case HotPixels():
-            return f"hot pixels {severity(corruption)} at {corruption.hz:g} Hz"
-        case _:
-            return f"{corruption.kind.replace('_', ' ')} {severity(corruption)}"
+    return f"{corruption.kind.replace('_', ' ')} {severity(corruption)}"
 
 
 def severity(corruption: Corruption) -> str:
@@ -168,7 +164,7 @@ def severity(corruption: Corruption) -> str:
         case DropArea():
             return f"{corruption.side_pixels} px"
         case HotPixels():
-            return f"{100 * corruption.share_of_pixels:g}%"
+            return f"{100 * corruption.share_of_pixels:g}% at {corruption.hz:g} Hz"
         case TimeJitter():
             return f"{corruption.sd_us:g} µs"
         case SpatialJitter():
