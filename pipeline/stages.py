@@ -108,6 +108,7 @@ STAGES = (
         (
             *_DATA,
             "pipeline/report.py",
+            "pipeline/robustness/section.py",
             "pipeline/conversion_page.py",
             "pipeline/pictures.py",
             "pipeline/convergence_page.py",
