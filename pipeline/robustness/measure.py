@@ -112,6 +112,8 @@ def robustness(
     with locked(run):
         check_current("deploy", config, run)
         config = _limited(config, limit)
+        for leftover in folder.glob(".robustness-*"):
+            leftover.unlink(missing_ok=True)
         subject = Subject(config, run / "deploy", folder / _WORK, chosen, seed, reporter)
         versions = {"target": target, "version": here.version}
         found = _measured(subject, suite, CellFiles(folder / CELLS, _depends(subject, versions)))
@@ -155,6 +157,7 @@ def _depends(subject: Subject, versions: Mapping[str, str]) -> dict[str, Any]:
 def _measured(subject: Subject, suite: Suite, files: CellFiles) -> dict[Cell, dict[str, Any]]:
     """Return every cell's result, measuring those that no file has."""
     files.clean_up()
+    shutil.rmtree(subject.work, ignore_errors=True)
     cells, found = list(cells_of(suite)), dict[Cell, dict[str, Any]]()
     reporter, shown = subject.reporter, len(cells)
     with reporter.bar("robustness", "cells") as progress:

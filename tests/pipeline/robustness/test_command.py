@@ -12,11 +12,15 @@ from typing import Any
 
 import pytest
 
+from export.errors import HardspikeError
 from pipeline.cli import main
 from pipeline.config import Config
 from pipeline.metrics import wilson_interval
 from pipeline.progress import Reporter
+from pipeline.robustness.cells import Cell
 from pipeline.robustness.section import measured_robustness, robustness_section
+from pipeline.robustness.settings import Suite
+from pipeline.robustness.summary import build_report
 from pipeline.stages import run_stages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -223,15 +227,8 @@ def test_a_run_that_is_not_deployed_is_refused(
     assert not (tmp_path / "robustness").exists()
 
 
-def test_a_network_that_recognises_nothing_retains_nothing(
-    deployed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of recordings whose events all lie after the window, one class alone is right."""
-    from pipeline.robustness.cells import Cell
-    from pipeline.robustness.settings import Suite
-    from pipeline.robustness.summary import build_report
-
+def test_a_network_that_recognises_nothing_retains_nothing(deployed: Path) -> None:
     config = Config.model_validate_json(json.dumps(CONFIG))
     nothing = {Cell(): {"n": 7, "correct": 0}}
-    with pytest.raises(Exception, match="none of 7 clean recordings is recognised"):
+    with pytest.raises(HardspikeError, match="none of 7 clean recordings is recognised"):
         build_report(config, deployed, Suite(), nothing, 0, {})
