@@ -346,7 +346,14 @@ def digest(recording: Events) -> tuple[int, int]:
     return len(recording), int((weights * (x + 50 * y + 3 * t + p)).sum() % 1_000_003)
 
 
-EXPECTED: dict[str, tuple[int, int]] = {}
+EXPECTED = {
+    "drop_time": (799, 581_296),
+    "drop_area": (946, 800_677),
+    "hot_pixels": (2286, 27_557),
+    "time_jitter": (999, 279_072),
+    "spatial_jitter": (912, 547_938),
+    "polarity_flip": (1000, 973_951),
+}
 
 
 def test_labels_say_kind_severity_and_unit() -> None:
