@@ -174,10 +174,11 @@ def test_a_fault_is_its_seeds_and_draws_and_none_is_none(name: str) -> None:
 
 def test_a_severer_fault_breaks_what_a_milder_one_does() -> None:
     network = one_layer(np.full((60, 50), 2))
-    for make in (
+    makers: tuple[Callable[[float], NDArray[np.int64]], ...] = (
         lambda share: weight_of(dead_neurons(network, share, Draw(0))),
         lambda share: weight_of(stuck_weights(network, share, share, 8, Draw(0))),
-    ):
+    )
+    for make in makers:
         mild, severe = (make(share) != 2 for share in (0.1, 0.3))
         assert np.all(severe[mild])
         assert severe.sum() > mild.sum() > 0
@@ -243,7 +244,11 @@ def test_what_lavas_file_cannot_say_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_faults_of_single_neurons_must_fit_the_layer() -> None:
     network = one_layer([[2], [2]])
-    for field in ("alive_N", "threshold_N"):
-        wrong = replace(network.layers[0], **{field: np.ones(3, np.int64)})
+    wrong = np.ones(3, np.int64)
+    whole = network.layers[0]
+    for field, layer in (
+        ("alive_N", replace(whole, alive_N=wrong)),
+        ("threshold_N", replace(whole, threshold_N=wrong)),
+    ):
         with pytest.raises(HardspikeError, match=rf"{field}: found shape \(3,\), allowed \(2,\)"):
-            replace(network, layers=(wrong,))
+            replace(network, layers=(layer,))
