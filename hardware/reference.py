@@ -65,12 +65,16 @@ def clip24(membrane: Array) -> Array:
 
 
 def loihi_neurons(
-    activation_BTN: Array, bias_N: Array | int, neuron: LoihiLIF
+    activation_BTN: Array,
+    bias_N: Array | int,
+    neuron: LoihiLIF,
+    threshold_N: Array | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Run Loihi's neurons over all steps and return (spikes_BTN, membranes_BTN after the reset).
 
-    `activation_BTN` is Σ w·s, `bias_N` the bias mantissa with its exponent of 6. The equations are
-    those of `export.network`; both states start at zero.
+    `activation_BTN` is Σ w·s, `bias_N` the bias mantissa with its exponent of 6, `threshold_N` a
+    faulty chip's thresholds in the place of vth. The equations are those of `export.network`; both
+    states start at zero.
     """
     batch, steps, neurons = activation_BTN.shape
     spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
@@ -78,12 +82,13 @@ def loihi_neurons(
     u_BN = np.zeros((batch, neurons), np.int64)
     v_BN = np.zeros((batch, neurons), np.int64)
     bias = np.asarray(bias_N, np.int64) << ALIGN_BITS
+    vth = neuron.threshold if threshold_N is None else threshold_N.astype(np.int64)
     for t in range(steps):
         drive_BN = activation_BTN[:, t].astype(np.int64) << ALIGN_BITS
         u_BN = wrap24(truncated_product(u_BN, DECAY_UNITY - neuron.current_decay - 1) + drive_BN)
         kept_BN = truncated_product(v_BN, DECAY_UNITY - neuron.membrane_decay)
         v_BN = clip24(kept_BN + u_BN + bias)
-        fired_BN = v_BN > (neuron.threshold << ALIGN_BITS)
+        fired_BN = v_BN > (vth << ALIGN_BITS)
         v_BN[fired_BN] = 0
         spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, v_BN
     return spikes_BTN, membranes_BTN
@@ -174,10 +179,12 @@ def fixed_states(
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         dtype = np.float32 if largest_sum(layer, largest) < (1 << 24) else np.float64
         activation = synapse_product(layer.synapse, x_BTN, shape, dtype)
+        bias = neuron_bias(layer.synapse, activation.shape[-1])
+        if layer.alive_N is not None:
+            activation, bias = activation * layer.alive_N.astype(dtype), bias * layer.alive_N
         limit = STATE_LIMIT >> ALIGN_BITS
         wrapped = int(((activation > limit) | (activation <= -limit)).sum())
-        bias = neuron_bias(layer.synapse, activation.shape[-1])
-        spikes_BTN, membranes_BTN = loihi_neurons(activation, bias, layer.neuron)
+        spikes_BTN, membranes_BTN = loihi_neurons(activation, bias, layer.neuron, layer.threshold_N)
         yield FixedStates(layer, x_BTN, spikes_BTN, membranes_BTN, wrapped)
         x_BTN, largest = spikes_BTN, 1
 

@@ -16,6 +16,7 @@ from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
+from pipeline.robustness import command as robustness_command
 from pipeline.run_dir import CONFIG_FILE
 from pipeline.stages import STAGE_NAMES, load_run, require_targets, run_stages
 from pipeline.theory import command as theory_command
@@ -49,6 +50,10 @@ _COMMANDS = {
     "energy": (
         "model what the deployed network would cost on Loihi 1: cores, energy, time",
         "hardspike energy runs/quickstart --recordings 20",
+    ),
+    "robustness": (
+        "run a deployed network under corrupted recordings and faults of the chip",
+        "hardspike robustness runs/quickstart --limit 200",
     ),
     "targets": ("list targets and whether they can run here", "hardspike targets"),
     "data": (
@@ -97,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
                 theory_command.add_arguments(command)
             case "energy":
                 energy_command.add_arguments(command)
+            case "robustness":
+                robustness_command.add_arguments(command)
             case _:
                 _add_experiment(command, name)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -155,6 +162,8 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             theory_command.carry_out(options)
         case "energy":
             energy_command.carry_out(options)
+        case "robustness":
+            robustness_command.carry_out(options)
         case "run":
             _work(options, STAGE_NAMES)
         case stage:

@@ -27,6 +27,7 @@ from pipeline.metrics import confusion
 from pipeline.neurobench_page import neurobench_note, neurobench_rows
 from pipeline.pictures import confusion_picture, ladder_picture, raster_picture
 from pipeline.progress import Reporter
+from pipeline.robustness.section import measured_robustness, robustness_section
 from pipeline.run_dir import StageFolder
 from pipeline.train import COST
 
@@ -94,6 +95,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "readout_resets": evaluated["readout_resets"],
         "raster": evaluated["raster"],
         "classes": converted["classes"],
+        "robustness": measured_robustness(run),
         "artifacts": [entry | {"path": f"deploy/{entry['path']}"} for entry in deployed],
     }
 
@@ -222,6 +224,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "![raster](raster.png)",
             *_corruption_section(report),
             *energy_section(report["energy"]),
+            *robustness_section(report["robustness"]),
             "",
             "## Training",
             *_table(cost_rows(report["training"])),
