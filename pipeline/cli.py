@@ -218,7 +218,8 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
     elif last == "train":
         from pipeline.cost_page import cost_rows
 
-        print_table(f"{config.name}: training", cost_rows(read_json(run / last / _RESULTS[last])))
+        cost = cost_rows(read_json(run / last / _RESULTS[last]))
+        print_table(f"{config.name}: training", list(zip(*cost, strict=True)))
     if "evaluate" in stages:
         require_targets(run)
 
