@@ -1,6 +1,6 @@
 """Curves: what training did, accuracy under corruption, a distribution."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.report_page.svg import WIDTH, Chart, Drawing, Scale, grid, number, spread
@@ -50,16 +50,25 @@ class Axes:
     log_x: bool = False
     log_y: bool = False
     marked: float | None = None
+    level: float | None = None
+    x_names: Mapping[int, str] | None = None
     steps: bool = False
 
 
 def line_chart(curves: Sequence[Curve], axes: Axes, label: str) -> Chart:
-    """Draw curves over one another; points of short curves have dots."""
+    """Draw curves over one another; points of short curves have dots.
+
+    Without any curve the axes need a `y_range` and `x_names`.
+    """
     points = [point for curve in curves for point in curve.points]
     x = _x_scale(points, axes)
     y = _y_scale(points, axes)
     drawing = Drawing(_HEIGHT, label)
-    grid(drawing, x, y, axes.x, axes.y)
+    grid(drawing, x, y, axes.x, axes.y, axes.x_names)
+    if axes.level is not None:
+        drawing.add(
+            "line", class_="marked", x1=x.start, x2=x.end, y1=y(axes.level), y2=y(axes.level)
+        )
     if axes.marked is not None:
         at = x(axes.marked)
         drawing.add("line", class_="marked", x1=at, x2=at, y1=y.end, y2=y.start)
@@ -70,6 +79,8 @@ def line_chart(curves: Sequence[Curve], axes: Axes, label: str) -> Chart:
 
 
 def _x_scale(points: Sequence[Point], axes: Axes) -> Scale:
+    if axes.x_names is not None:
+        return Scale(min(axes.x_names) - 0.4, max(axes.x_names) + 0.4, _LEFT, WIDTH - _RIGHT)
     values = [point.x for point in points]
     low, high = min(values), max(values)
     if low == high:
@@ -78,13 +89,12 @@ def _x_scale(points: Sequence[Point], axes: Axes) -> Scale:
 
 
 def _y_scale(points: Sequence[Point], axes: Axes) -> Scale:
+    if axes.y_range is not None:
+        return Scale(*axes.y_range, _HEIGHT - _BOTTOM, _TOP)
     values = [end for point in points for end in (point.y, *(point.ends or ()))]
     low, high = min(values), max(values)
-    log = axes.log_y or (low > 0 and high / low > _WIDE and axes.y_range is None and not axes.zero)
-    log = log and low > 0
-    if axes.y_range is not None:
-        low, high = axes.y_range
-    elif log:
+    log = low > 0 and (axes.log_y or high / low > _WIDE)
+    if log:
         low, high = low / 1.3, high * 1.3
     else:
         low, high = spread(values, axes.zero)

@@ -32,6 +32,26 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
+def lost(value: float) -> str:
+    """A share lost in percentage points; a gain is negative."""
+    return f"{100 * value:.1f}".replace("-", "−")
+
+
+def micro(value: float) -> str:
+    """Millionths with three significant digits."""
+    return f"{1e6 * value:.3g}"
+
+
+def milliseconds(value: float) -> str:
+    """Milliseconds to the microsecond."""
+    return f"{value:.3f}"
+
+
+def scientific(value: float) -> str:
+    """Three significant digits, by a power of ten where that is shorter."""
+    return f"{value:.3g}".replace("e+", "e")
+
+
 def agreement(value: float) -> str:
     """A share that is not all never reads as all."""
     return "all" if value == 1 else f"{min(100 * value, _ALL_BUT):.4f}%"
@@ -58,7 +78,19 @@ def size(value: float) -> str:
 
 FORMS: Mapping[str, Callable[[float], str]] = {
     form.__name__: form
-    for form in (percent, fine_percent, points, agreement, count, significant, size)
+    for form in (
+        percent,
+        fine_percent,
+        points,
+        lost,
+        micro,
+        milliseconds,
+        scientific,
+        agreement,
+        count,
+        significant,
+        size,
+    )
 }
 
 

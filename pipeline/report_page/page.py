@@ -8,14 +8,17 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report_page import sections
+from pipeline.report_page.energy import energy_charts
+from pipeline.report_page.latency import kind_name, latency_charts
 from pipeline.report_page.numbers import FORMS, Numbers
+from pipeline.report_page.robustness import PARTS, robustness_rows
 from pipeline.report_page.sections import Sources
 
 _REPORT = "report.html"
@@ -34,10 +37,25 @@ def report_page(sources: Sources) -> bytes:
             "corruptions": sections.corruption_chart(numbers),
             "history": sections.training_charts(sources),
             "rasters": sections.rasters(sources),
-            "measured": [],
-            "tiles": [],
+            "measured": sections.measured(sources.report),
+            "tiles": sections.tiles(sources.report),
+            "robustness_rows": _if(sources.report, "robustness", robustness_rows, numbers),
+            "latency_charts": _if(sources.report, "latency", latency_charts, numbers),
+            "energy_charts": _if(sources.report, "energy", energy_charts, numbers),
+            "kind_name": kind_name,
+            "parts": PARTS,
         },
     )
+
+
+def _if(
+    report: Mapping[str, Any],
+    name: str,
+    charts: Callable[[Numbers], Sequence[Any]],
+    numbers: Numbers,
+) -> Sequence[Any]:
+    """Return the charts of a measurement, none where it is not there."""
+    return charts(numbers) if report[name] is not None else ()
 
 
 def render(template: str, context: Mapping[str, Any]) -> bytes:

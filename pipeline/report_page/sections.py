@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from pipeline.config import Config
 from pipeline.data.settings import step_ms
 from pipeline.report_page.dots import Dot, dot_chart
 from pipeline.report_page.history import HistoryChart, history_charts
-from pipeline.report_page.numbers import Numbers
+from pipeline.report_page.latency import kind_name
+from pipeline.report_page.numbers import Numbers, Path
 from pipeline.report_page.raster import raster_chart
+from pipeline.report_page.robustness import PARTS
 from pipeline.report_page.svg import Chart
 from pipeline.training.history_files import HISTORY, History
 
@@ -35,7 +37,7 @@ class Sources:
     dt_ms: float
 
 
-def read_sources(config: Config, run: Path, report: Mapping[str, Any]) -> Sources:
+def read_sources(config: Config, run: FilePath, report: Mapping[str, Any]) -> Sources:
     """Read what a run's page is made from.
 
     Raises:
@@ -104,4 +106,56 @@ def losses(report: Mapping[str, Any]) -> list[float | None]:
     for index, rung in enumerate(rungs):
         above = None if not index or rung["step"] in targets else rungs[index - 1]["accuracy"]
         found.append(None if above is None else above - rung["accuracy"])
+    return found
+
+
+class Section(NamedTuple):
+    """A section that is there only where its measurement is."""
+
+    id: str
+    title: str
+    template: str
+
+
+class Tile(NamedTuple):
+    """A figure at the top of the page: its place in the report and how it is written."""
+
+    name: str
+    path: Path
+    form: str
+    unit: str
+    note: str
+
+
+_MEASURED = (
+    Section("robustness", "Robustness", "robustness.html"),
+    Section("latency", "Latency", "latency.html"),
+    Section("energy", "Energy", "energy.html"),
+)
+
+
+def measured(report: Mapping[str, Any]) -> list[Section]:
+    """Return the sections of the measurements beside the stages that are there."""
+    return [section for section in _MEASURED if report[section.id] is not None]
+
+
+def tiles(report: Mapping[str, Any]) -> list[Tile]:
+    """Return the figures at the top that come from measurements beside the stages."""
+    found = []
+    if robustness := report["robustness"]:
+        for part, words in PARTS.items():
+            if robustness["mean_retained"].get(part) is not None:
+                note = f"in the mean over {len(robustness[part])} kinds of {words}"
+                path: Path = ("robustness", "mean_retained", part)
+                found.append(Tile("accuracy retained", path, "percent", "", note))
+    if latency := report["latency"]:
+        first = latency["results"][0]
+        kind = "events_to_class" if "events_to_class" in first["times"] else "network"
+        path = ("latency", "results", 0, "times", kind, "p50_ms")
+        note = f"{kind_name(kind)}, median, {first['threads']} thread(s) of a processor"
+        found.append(Tile("latency", path, "milliseconds", " ms", note))
+    if energy := report["energy"]:
+        path = ("energy", "simulated", "joules", "total", "mean")
+        note = f"a recording, {energy['simulated']['label']}"
+        found.append(Tile("energy", path, "micro", " µJ", note))
     return found

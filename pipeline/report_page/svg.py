@@ -5,7 +5,8 @@ sheet's: a mark carries a class, so that light, dark and paper need no second dr
 """
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -14,6 +15,8 @@ from markupsafe import Markup
 
 WIDTH = 360.0
 _TICK_STEPS = (1, 2, 5, 10)
+_NAME_WIDTH, _NAME_LINES = 10, 3
+"""Letters in a line of a name below an axis, and its lines."""
 
 
 class Chart(NamedTuple):
@@ -138,14 +141,35 @@ def spread(values: Sequence[float], zero: bool = False, room: float = 0.06) -> t
     return low - margin, high + margin
 
 
-def grid(drawing: Drawing, x: Scale, y: Scale, x_label: str, y_label: str) -> None:
-    """Draw axes: lines across at the ticks of `y`, labels below and to the left."""
+def grid(
+    drawing: Drawing,
+    x: Scale,
+    y: Scale,
+    x_label: str,
+    y_label: str,
+    x_names: Mapping[int, str] | None = None,
+) -> None:
+    """Draw axes: lines across at the ticks of `y`, labels below and to the left.
+
+    `x_names`, place → words, stand in for ticks below.
+    """
     for value in y.ticks():
         place = y(value)
         drawing.add("line", class_="grid", x1=x.start, x2=x.end, y1=place, y2=place)
         drawing.add("text", tick_text(value), class_="tick end", x=x.start - 5, y=place + 3.5)
-    bottom_ticks(drawing, x, y.start, x_label)
+    if x_names is None:
+        bottom_ticks(drawing, x, y.start, x_label)
+    else:
+        _bottom_names(drawing, x, y.start, x_names)
     drawing.add("text", y_label, class_="axis", x=4.0, y=11.0)
+
+
+def _bottom_names(drawing: Drawing, x: Scale, place: float, names: Mapping[int, str]) -> None:
+    drawing.add("line", class_="base", x1=x.start, x2=x.end, y1=place, y2=place)
+    for at, name in names.items():
+        for row, line in enumerate(textwrap.wrap(name, _NAME_WIDTH)[:_NAME_LINES]):
+            y = place + 12 + 10 * row
+            drawing.add("text", line, class_="tick middle", x=x(at), y=y)
 
 
 def bottom_ticks(drawing: Drawing, x: Scale, place: float, label: str, most: int = 6) -> None:
