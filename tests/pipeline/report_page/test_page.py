@@ -1,5 +1,7 @@
 """The page holds the report's numbers and no other, escapes what is foreign, loads nothing."""
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -115,7 +117,13 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script() -> None:
     page = Page(text.encode())
     assert not [name for _, found in page.tags for name in found if name.startswith("on")]
     assert not [tag for tag, found in page.tags if "style" in found], "the policy forbids these"
-    assert "default-src 'none'" in text
+    policy = next(found for tag, found in page.tags if found.get("http-equiv"))["content"] or ""
+    assert policy.startswith("default-src 'none'")
+    for tag in ("style", "script"):
+        inside = re.search(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        assert inside is not None
+        digest = hashlib.sha256(inside[1].encode()).digest()
+        assert f"{tag}-src 'sha256-{base64.b64encode(digest).decode()}'" in policy
 
 
 def test_foreign_text_is_escaped() -> None:
