@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ FLAGS = (
     "--remote-debugging-pipe",
 )
 _SECONDS = 120
+_LAUNCH = """
+import os, sys
+for place, end in ((103, sys.argv[1]), (104, sys.argv[2]), (3, 103), (4, 104)):
+    os.dup2(int(end), place)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""Chromium reads from file descriptor 3 and writes to 4, which a pipe's own ends may be."""
 
 
 def chromium() -> str | None:
@@ -79,6 +87,11 @@ class Browser:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def settle(self) -> None:
+        """Wait until what was asked for is drawn: two frames."""
+        frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self.call("Runtime.evaluate", expression=f"{frames}.then(() => 1)", awaitPromise=True)
+
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
             ready, _, _ = select.select([self._received], [], [], _SECONDS)
@@ -107,10 +120,9 @@ class Browser:
 def browsing(program: str, profile: Path) -> Iterator[Browser]:
     """Run a Chromium of its own and end it afterwards."""
     theirs, ours = os.pipe(), os.pipe()
-    shell = f'exec "$@" 3<&{theirs[0]} 4>&{ours[1]}'
-    command = ["sh", "-c", shell, "sh", program, *FLAGS, f"--user-data-dir={profile}"]
+    command = [program, *FLAGS, f"--user-data-dir={profile}"]
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-c", _LAUNCH, str(theirs[0]), str(ours[1]), *command],
         pass_fds=(theirs[0], ours[1]),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

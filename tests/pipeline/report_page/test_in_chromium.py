@@ -73,6 +73,7 @@ def test_what_is_chosen_is_shown_and_the_rest_is_not(browser: Browser, page: Pat
 def test_marks_say_their_figure_to_pointer_and_keyboard(browser: Browser, page: Path) -> None:
     browser.open(page, DESK)
     browser.run("document.querySelector('#figure-ladder svg').scrollIntoView({block: 'center'})")
+    browser.settle()
     x, y = browser.run(
         "(() => { const b = document.querySelector('#figure-ladder .dot').getBoundingClientRect();"
         "return [b.x + b.width / 2, b.y + b.height / 2]; })()"
