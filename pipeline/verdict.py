@@ -70,7 +70,7 @@ def judge(report: Mapping[str, Any]) -> Verdict:
     trained = report["ladder"][0]
     lost = trained["accuracy"] - targets[_ORACLE]["accuracy"]
     interval, paired = _interval(report)
-    checks = [_agreement(targets), _compared(targets), _loss(report, lost, interval)]
+    checks = [_agreement(targets), _compared(targets), _loss(report, lost, interval, paired)]
     failed = next((check for check in checks if not check.passed), None)
     if failed is None:
         sentence = f"Ships: {checks[0].found}, and {checks[2].found}."
@@ -120,7 +120,7 @@ def _interval(report: Mapping[str, Any]) -> tuple[Interval, bool]:
     return found, False
 
 
-def _loss(report: Mapping[str, Any], lost: float, interval: Interval) -> Check:
+def _loss(report: Mapping[str, Any], lost: float, interval: Interval, paired: bool) -> Check:
     name = f"At most {100 * MARGIN:.1f} points lost"
     trained, deployed = report["ladder"][0], report["targets"][_ORACLE]
     bits = report["config"]["convert"]["weight_bits"]
@@ -136,8 +136,9 @@ def _loss(report: Mapping[str, Any], lost: float, interval: Interval) -> Check:
         text = f"{100 * lost:.1f} points of {of} are lost{where} ({allowed})"
         return Check(name, False, text)
     few = f"{deployed['n']:,} test recordings are too few to tell"
-    text = f"{few}: {at} after {of}, and up to {upper:.1f} points lost (95%, {allowed})"
-    return Check(name, False, text)
+    text = f"{few}: {at} after {of}, and up to {upper:.2f} points lost (95%, {allowed})"
+    again = "" if paired else "; `hardspike run` counts them one by one, which tells more"
+    return Check(name, False, text + again)
 
 
 def _steepest(report: Mapping[str, Any], lost: float, bits: int) -> str:

@@ -90,8 +90,7 @@ def _charts(comparison: Comparison, rows: Rows, cost: str) -> list[tuple[str, Ch
 def _spot(rows: Rows, row: Row, cost: str, places: Mapping[Path, int]) -> Spot:
     low, high = row.interval
     spent, deployed = row.values[cost], row.values["deployed"]
-    names = ", ".join(run.path.name for run in row.runs[:1]) if not rows.over else ""
-    label = " ".join(filter(None, [names, rows.label(row) if rows.keys else ""]))
+    label = rows.label(row) if rows.over else row.runs[0].path.name
     tip = (
         f"{label}: {deployed.text('.1f')}% ({low:.1f} to {high:.1f}), {row.bits} bits, "
         f"{spent.text(',.3g' if spent.mean < 1000 else ',.0f')} {COSTS[cost]}"

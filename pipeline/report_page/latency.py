@@ -1,11 +1,10 @@
 """Wall time of the deployed files: the share of calls done within a time."""
 
-from collections.abc import Mapping
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pipeline.report_page.lines import Axes, Curve, Point, line_chart
-from pipeline.report_page.numbers import Numbers, significant
+from pipeline.report_page.numbers import Numbers, Path, significant
 from pipeline.report_page.svg import Chart
 
 NAMES = {
@@ -16,6 +15,7 @@ NAMES = {
     "step": "streaming form, one step",
 }
 _ROOT = "latency"
+_PERCENTILES = {"min_ms": 0, "p50_ms": 50, "p95_ms": 95, "p99_ms": 99}
 
 
 class LatencyChart(NamedTuple):
@@ -28,13 +28,14 @@ class LatencyChart(NamedTuple):
 def latency_charts(numbers: Numbers) -> list[LatencyChart]:
     """Return a chart a thread count."""
     found = []
-    for result in numbers.at(_ROOT, "results"):
+    for index, result in enumerate(numbers.at(_ROOT, "results")):
         threads = result["threads"]
         name = f"{threads} thread{'s' if threads > 1 else ''}"
         kinds = [kind for kind in NAMES if kind in result["times"]]
         kinds += [kind for kind in result["times"] if kind not in NAMES]
-        curves = [_curve(kind, result["times"][kind]) for kind in kinds]
-        axes = Axes("milliseconds a call", "calls done within, %", (0, 100), log_x=True, steps=True)
+        path = (_ROOT, "results", index, "times")
+        curves = [_curve(numbers, (*path, kind), kind) for kind in kinds]
+        axes = Axes("milliseconds a call", "calls done within, %", (0, 100), log_x=True)
         label = f"Share of calls done within a time, {name}"
         found.append(LatencyChart(name, line_chart(curves, axes, label)))
     return found
@@ -45,13 +46,28 @@ def kind_name(kind: str) -> str:
     return NAMES.get(kind, kind.replace("_", " "))
 
 
-def _curve(kind: str, times: Mapping[str, Any]) -> Curve:
-    histogram = times["histogram"]
+def _curve(numbers: Numbers, path: Path, kind: str) -> Curve:
+    """Return share by time: the histogram's edges, and the least time and the percentiles.
+
+    A few slow calls make bins wide, and the percentiles then have the shape that the bins hide.
+    """
+    times = numbers.at(*path)
+    histogram, name = times["histogram"], kind_name(kind)
     total = sum(histogram["counts"]) + histogram["above"]
-    shares = [0.0, *(100 * done / total for done in accumulate(histogram["counts"]))]
-    name = kind_name(kind)
+    done = [0, *accumulate(histogram["counts"])]
+    found = {
+        edge: (100 * count / total, dict[str, str]())
+        for edge, count in zip(histogram["edges_ms"], done, strict=True)
+    }
+    for key, share in _PERCENTILES.items():
+        found[times[key]] = (float(share), numbers.attributes(*path, key))
     points = [
-        Point(edge, share, f"{name}: {share:.0f}% of calls within {significant(edge)} ms")
-        for edge, share in zip(histogram["edges_ms"], shares, strict=True)
+        Point(
+            edge,
+            share,
+            f"{name}: {share:.0f}% of calls within {significant(edge)} ms",
+            attributes=attributes,
+        )
+        for edge, (share, attributes) in sorted(found.items())
     ]
     return Curve(name, points)

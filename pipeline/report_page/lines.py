@@ -8,7 +8,8 @@ from pipeline.report_page.svg import WIDTH, Chart, Drawing, Scale, grid, number,
 _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 210.0, 44.0, 12.0, 22.0, 34.0
 _WIDE = 20
 """Positive values further apart than this, largest to smallest, need a logarithmic axis."""
-_FEW = 12
+_FEW, _RADIUS = 12, 3.5
+"""Points up to which each has a dot, and a dot's size."""
 LOOKS = 8
 """Series that the style sheet tells apart."""
 
@@ -52,11 +53,10 @@ class Axes:
     marked: float | None = None
     level: float | None = None
     x_names: Mapping[int, str] | None = None
-    steps: bool = False
 
 
 def line_chart(curves: Sequence[Curve], axes: Axes, label: str) -> Chart:
-    """Draw curves over one another; points of short curves have dots.
+    """Draw curves over one another; points of short curves, and figures of the report, have dots.
 
     Without any curve the axes need a `y_range` and `x_names`.
     """
@@ -73,7 +73,7 @@ def line_chart(curves: Sequence[Curve], axes: Axes, label: str) -> Chart:
         at = x(axes.marked)
         drawing.add("line", class_="marked", x1=at, x2=at, y1=y.end, y2=y.start)
     for place, curve in enumerate(curves):
-        _draw(drawing, curve, f"s{place % LOOKS + 1}", x, y, axes.steps)
+        _draw(drawing, curve, f"s{place % LOOKS + 1}", x, y)
     legend = [(f"s{place % LOOKS + 1}", curve.name) for place, curve in enumerate(curves)]
     return Chart(drawing.markup(), legend if len(curves) > 1 else ())
 
@@ -101,11 +101,9 @@ def _y_scale(points: Sequence[Point], axes: Axes) -> Scale:
     return Scale(low, high, _HEIGHT - _BOTTOM, _TOP, log)
 
 
-def _draw(drawing: Drawing, curve: Curve, look: str, x: Scale, y: Scale, steps: bool) -> None:
+def _draw(drawing: Drawing, curve: Curve, look: str, x: Scale, y: Scale) -> None:
     places = [(x(point.x), y(point.y)) for point in curve.points]
-    drawing.add("path", class_=f"curve {look}", d=_path(places, steps))
-    radius = 3.5 if len(places) <= _FEW else 2.0
-    few = " few" if len(places) <= _FEW else ""
+    drawing.add("path", class_=f"curve {look}", d=_path(places))
     for point, (at, height) in zip(curve.points, places, strict=True):
         if point.ends is not None:
             low, high = (y(end) for end in point.ends)
@@ -113,17 +111,13 @@ def _draw(drawing: Drawing, curve: Curve, look: str, x: Scale, y: Scale, steps: 
         drawing.mark(
             "circle",
             point.tip,
-            class_=f"dot {look}{few}",
+            class_=f"dot {look}{' few' if len(places) <= _FEW or point.attributes else ''}",
             cx=at,
             cy=height,
-            r=radius,
+            r=_RADIUS,
             **point.attributes,
         )
 
 
-def _path(places: Sequence[tuple[float, float]], steps: bool) -> str:
-    (x, y), *others = places
-    parts = [f"M{number(x)} {number(y)}"]
-    for x, y in others:
-        parts.append(f"H{number(x)}V{number(y)}" if steps else f"L{number(x)} {number(y)}")
-    return "".join(parts)
+def _path(places: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in places)
