@@ -46,6 +46,7 @@ def history_charts(history: History, training: Mapping[str, object]) -> list[His
                 panel.title,
                 zero=panel.axis == "zero",
                 log_y=panel.axis == "log",
+                whole_x=True,
                 marked=float(str(best)),
             )
             label = f"{panel.title} by {unit}; {unit} {best} was the best"

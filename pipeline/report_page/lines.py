@@ -53,6 +53,7 @@ class Axes:
     marked: float | None = None
     level: float | None = None
     x_names: Mapping[int, str] | None = None
+    whole_x: bool = False
 
 
 def line_chart(curves: Sequence[Curve], axes: Axes, label: str) -> Chart:
@@ -85,7 +86,7 @@ def _x_scale(points: Sequence[Point], axes: Axes) -> Scale:
     low, high = min(values), max(values)
     if low == high:
         low, high = (low / 2, high * 2) if axes.log_x else (low - 0.5, high + 0.5)
-    return Scale(low, high, _LEFT, WIDTH - _RIGHT, axes.log_x)
+    return Scale(low, high, _LEFT, WIDTH - _RIGHT, axes.log_x, axes.whole_x)
 
 
 def _y_scale(points: Sequence[Point], axes: Axes) -> Scale:

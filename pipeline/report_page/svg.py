@@ -80,13 +80,17 @@ def number(value: float) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to the drawing: `low` lies at `start`, `high` at `end`."""
+    """From values to the drawing: `low` lies at `start`, `high` at `end`.
+
+    `whole` keeps ticks at whole numbers.
+    """
 
     low: float
     high: float
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def __call__(self, value: float) -> float:
         """Return the place of a value."""
