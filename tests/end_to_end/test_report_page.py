@@ -11,6 +11,7 @@ import pytest
 from export.files import sha256, write_json
 from tests.end_to_end.conftest import Command, in_process
 from tests.pipeline.report_page import sample
+from tests.pipeline.report_page.browser import browsing, chromium
 from tests.pipeline.report_page.test_page import Page, resolve
 
 
@@ -100,3 +101,27 @@ def test_runs_are_compared_on_a_page(run: Path, smoke_run: Path, tmp_path: Path)
     before = page.read_bytes()
     assert in_process(*words).returncode == 0
     assert page.read_bytes() == before
+
+
+@pytest.mark.skipif(chromium() is None, reason="there is no Chromium here")
+def test_the_chosen_run_of_a_comparison_is_shown(
+    run: Path, smoke_run: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "compare.html"
+    words = ("compare", smoke_run, run, "--html", page, "--out", tmp_path / "compare.png")
+    assert in_process(*words).returncode == 0
+    program = chromium()
+    assert program is not None
+    with browsing(program, tmp_path / "profile") as browser:
+        browser.open(page, 390)
+        height = "document.getElementById('figure-ladder-{}').getBoundingClientRect().height"
+        assert browser.run(height.format(0)) > 40
+        assert browser.run(height.format(1)) == 0
+        browser.run(
+            "(() => { const s = document.getElementById('choose-run'); s.selectedIndex = 1;"
+            "s.dispatchEvent(new Event('change')); })()"
+        )
+        assert browser.run(height.format(0)) == 0
+        assert browser.run(height.format(1)) > 40
+        assert browser.run("document.documentElement.scrollWidth") <= 390
+        assert browser.faults == []
