@@ -137,7 +137,7 @@ def _loss(report: Mapping[str, Any], lost: float, interval: Interval, paired: bo
         return Check(name, False, text)
     few = f"{deployed['n']:,} test recordings are too few to tell"
     text = f"{few}: {at} after {of}, and up to {upper:.2f} points lost (95%, {allowed})"
-    again = "" if paired else "; `hardspike run` counts them one by one, which tells more"
+    again = "" if paired else "; converted anew, they are compared one by one, which tells more"
     return Check(name, False, text + again)
 
 

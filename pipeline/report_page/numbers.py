@@ -17,6 +17,11 @@ _THOUSAND = 1000
 _BYTES = ("B", "kB", "MB", "GB")
 
 
+def _tenths(value: float) -> float:
+    """Round to one decimal; nothing has no sign."""
+    return round(value, 1) or 0.0
+
+
 def percent(value: float) -> str:
     """A share with one decimal."""
     return f"{100 * value:.1f}%"
@@ -29,12 +34,12 @@ def fine_percent(value: float) -> str:
 
 def points(value: float) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+    return f"{_tenths(100 * value):+.1f}".replace("-", "−")
 
 
 def lost(value: float) -> str:
     """A share lost in percentage points; a gain is negative."""
-    return f"{100 * value:.1f}".replace("-", "−")
+    return f"{_tenths(100 * value):.1f}".replace("-", "−")
 
 
 def micro(value: float) -> str:

@@ -152,6 +152,7 @@ def test_a_pointer_is_read_back(key: str) -> None:
         ("agreement", 1.0, "all"),
         ("agreement", 0.9999999, "99.9999%"),
         ("points", -0.0125, "−1.2"),
+        ("points", -0.0001, "+0.0"),
         ("lost", 0.14, "14.0"),
         ("count", 1234567, "1,234,567"),
         ("significant", 0.012345, "0.0123"),
