@@ -17,6 +17,8 @@ float operators are the fast ones:
    not be seen (`export.bounds.membrane_clips`), the one below is left out where the bound allows.
 5. Wrap. Left out where `export.bounds.current_wraps` proves that it cannot act. With a synaptic
    filter (du < 4095) current and membrane are added in float64 and clipped at both ends.
+6. A faulty chip's layer. What dead neurons take is multiplied by 0; where each neuron has a
+   threshold of its own, Greater and Where do what ThresholdedRelu does for one a layer.
 """
 
 from typing import Any
@@ -112,15 +114,25 @@ def drive(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: 
     """
     raw = synapses(graph, layer, x, rows, input_max)
     if filters_current(layer):
-        return raw
+        return _alive(graph, layer, raw, rows)
     if current_wraps(layer, input_max):
         raw = _wrap(graph, raw, f"{layer.name}.wrap", np.float32)
     if layer.synapse.bias_O is None:
-        return raw
+        return _alive(graph, layer, raw, rows)
     size = (-1, 1, 1) if isinstance(layer.synapse, Conv) else (-1,)
     bias = np.asarray(layer.synapse.bias_O, np.int64).reshape(size) * ALIGN
     name = graph.constant(f"{layer.name}.bias", bias, np.float32)
-    return graph.add("Add", [raw, name], f"{layer.name}.biased")
+    biased = graph.add("Add", [raw, name], f"{layer.name}.biased")
+    return _alive(graph, layer, biased, rows)
+
+
+def _alive(graph: Graph, layer: Layer[LoihiLIF], drive_L: str, rows: Shape) -> str:
+    """Add that dead neurons take nothing; no node where there are none."""
+    if layer.alive_N is None:
+        return drive_L
+    alive = layer.alive_N.reshape(layer.synapse.output_shape(rows[1:]))
+    factor = graph.constant(f"{layer.name}.alive", alive, np.float32)
+    return graph.add("Mul", [drive_L, factor], f"{layer.name}.taken")
 
 
 def filters_current(layer: Layer[LoihiLIF]) -> bool:
@@ -152,10 +164,22 @@ def neuron(
         if membrane_clips(layer, input_max):
             floor = graph.constant(f"{name}.floor", 1 - STATE_END, np.float32)
             x = graph.add("Max", [x, floor], f"{name}.clipped")
-    fired = graph.add(
-        "ThresholdedRelu", [x], f"{name}.fired", alpha=float(layer.neuron.threshold * ALIGN)
-    )
+    fired = _above(graph, layer, x)
     return fired, [graph.add("Sub", [x, fired], f"{name}.v.after"), *following]
+
+
+def _above(graph: Graph, layer: Layer[LoihiLIF], x: str) -> str:
+    """Add x where it is above the threshold, else 0."""
+    name = layer.name
+    if layer.threshold_N is None:
+        alpha = float(layer.neuron.threshold * ALIGN)
+        return graph.add("ThresholdedRelu", [x], f"{name}.fired", alpha=alpha)
+    ends_N = layer.threshold_N.astype(np.int64) * ALIGN
+    above = graph.add(
+        "Greater", [x, graph.constant(f"{name}.thresholds", ends_N, np.float32)], f"{name}.above"
+    )
+    zero = graph.constant(f"{name}.rest", 0, np.float32)
+    return graph.add("Where", [above, x, zero], f"{name}.fired")
 
 
 def _leak(graph: Graph, state: str, share: int, output: str) -> str:
@@ -191,6 +215,8 @@ def _filtered_membrane(
     x = graph.add("Add", [x, current], f"{name}.membrane")
     if bias is not None:
         each = np.repeat(np.asarray(bias, np.int64) * ALIGN, neurons // len(bias))
+        if layer.alive_N is not None:
+            each *= layer.alive_N.astype(np.int64)
         x = graph.add(
             "Add", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
         )

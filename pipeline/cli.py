@@ -12,10 +12,12 @@ from export.files import read_json
 from pipeline import __version__, compare_command, sweep_command
 from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
+from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
 from pipeline.open_page import open_page
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
+from pipeline.robustness import command as robustness_command
 from pipeline.run_dir import CONFIG_FILE
 from pipeline.stages import STAGE_NAMES, load_run, require_targets, run_stages
 from pipeline.theory import command as theory_command
@@ -45,6 +47,14 @@ _COMMANDS = {
     "theory": (
         "hold the theory's bounds and assumptions against a trained run",
         "hardspike theory runs/quickstart --samples 64",
+    ),
+    "energy": (
+        "model what the deployed network would cost on Loihi 1: cores, energy, time",
+        "hardspike energy runs/quickstart --recordings 20",
+    ),
+    "robustness": (
+        "run a deployed network under corrupted recordings and faults of the chip",
+        "hardspike robustness runs/quickstart --limit 200",
     ),
     "targets": ("list targets and whether they can run here", "hardspike targets"),
     "data": (
@@ -91,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
                 compare_command.add_arguments(command)
             case "theory":
                 theory_command.add_arguments(command)
+            case "energy":
+                energy_command.add_arguments(command)
+            case "robustness":
+                robustness_command.add_arguments(command)
             case _:
                 _add_experiment(command, name)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -149,6 +163,10 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             compare_command.carry_out(options)
         case "theory":
             theory_command.carry_out(options)
+        case "energy":
+            energy_command.carry_out(options)
+        case "robustness":
+            robustness_command.carry_out(options)
         case "run":
             _work(options, STAGE_NAMES)
         case stage:
@@ -203,6 +221,11 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
             print(report["verdict"]["sentence"])
     elif options.json:
         print_json(read_json(run / last / _RESULTS[last]))
+    elif last == "train":
+        from pipeline.cost_page import cost_rows
+
+        cost = cost_rows(read_json(run / last / _RESULTS[last]))
+        print_table(f"{config.name}: training", list(zip(*cost, strict=True)))
     if "evaluate" in stages:
         require_targets(run)
 

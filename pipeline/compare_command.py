@@ -21,7 +21,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--cost",
-        choices=("seconds", "gradient_evaluations"),
+        choices=("seconds", "gradient_evaluations", "flops", "joules"),
         default="seconds",
         help="training cost on the picture's axis (default: seconds)",
     )
@@ -41,12 +41,13 @@ def carry_out(options: argparse.Namespace) -> None:
             that cannot be compared.
     """
     from pipeline.compare import compare, default_picture
-    from pipeline.compare_table import as_json, build_rows, table_rows
+    from pipeline.compare_table import as_json, build_rows, require_cost, table_rows
     from pipeline.pareto_picture import pareto_picture
 
     over = [key.strip() for key in options.over.split(",") if key.strip()]
     comparison = compare(options.sources)
     rows = build_rows(comparison, over)
+    require_cost(rows, options.cost)
     picture = options.out or default_picture(comparison.runs)
     pareto_picture(rows, options.cost, picture)
     if options.html is not None:

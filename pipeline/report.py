@@ -21,14 +21,18 @@ from pipeline.config_file import config_tree
 from pipeline.convergence_page import convergence_section, draw_convergence
 from pipeline.conversion_page import SCALE_NOTE, calibration_lines, scale_rows
 from pipeline.convert import LADDER
+from pipeline.cost_page import cost_note, cost_rows
 from pipeline.data.settings import step_ms
+from pipeline.energy.table import energy_section
 from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
 from pipeline.layer_facts import layer_facts
 from pipeline.metrics import confusion
+from pipeline.neurobench_page import neurobench_note, neurobench_rows
 from pipeline.pictures import confusion_picture, ladder_picture, raster_picture
 from pipeline.progress import Reporter
 from pipeline.report_page.page import report_page
 from pipeline.report_page.sections import read_sources
+from pipeline.robustness.section import robustness_section
 from pipeline.run_dir import StageFolder
 from pipeline.train import COST
 from pipeline.verdict import judge
@@ -89,6 +93,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "targets": targets,
         "corruptions": evaluated["corruptions"],
         "synops_per_sample": evaluated["synops_per_sample"],
+        "neurobench": evaluated.get("neurobench"),
         "readout": evaluated["readout"],
         "wrapped_currents": evaluated["wrapped_currents"],
         "readout_resets": evaluated["readout_resets"],
@@ -222,14 +227,18 @@ def markdown(report: Mapping[str, Any]) -> str:
             f"Synaptic operations: {report['synops_per_sample']:,.0f} a recording. "
             f"Currents that wrapped around 24 bits: {report['wrapped_currents']:,}. "
             f"Membrane readouts that reached their register's end: {report['readout_resets']:,}.",
+            *_neurobench_section(report["neurobench"]),
             "",
             "![confusion](confusion.png)",
             "",
             "![raster](raster.png)",
             *_corruption_section(report),
+            *energy_section(report["energy"]),
+            *robustness_section(report["robustness"]),
             "",
             "## Training",
-            *_table(_cost_rows(report)),
+            *_table(cost_rows(report["training"])),
+            *cost_note(report["training"]),
             *convergence_section(report["training"]),
             "",
             "## Files",
@@ -260,19 +269,11 @@ def _scale_section(scales: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["", "## Integer weights", *_table(scale_rows(scales)), "", SCALE_NOTE] if scales else []
 
 
-def _cost_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
-    training = report["training"]
-    return [
-        ("method", "device", "seconds", "samples/s", "gradient evaluations", "peak memory"),
-        (
-            training["method"],
-            training["device"],
-            f"{training['seconds']:.1f}",
-            f"{training['samples_per_second']:,.0f}",
-            f"{training['gradient_evaluations']:,}",
-            f"{training['peak_memory_bytes'] / 2**20:,.0f} MiB",
-        ),
-    ]
+def _neurobench_section(measures: Mapping[str, Any] | None) -> list[str]:
+    if measures is None:
+        return []
+    note = neurobench_note(measures)
+    return ["", "## NeuroBench's measures", *_table(neurobench_rows(measures)), "", note]
 
 
 def _file_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:

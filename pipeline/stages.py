@@ -117,7 +117,12 @@ STAGES = (
             "pipeline/verdict.py",
             "pipeline/accuracy_loss.py",
             "pipeline/layer_facts.py",
+            "pipeline/robustness/section.py",
+            "pipeline/robustness/table.py",
+            "pipeline/energy/table.py",
             "pipeline/conversion_page.py",
+            "pipeline/cost_page.py",
+            "pipeline/neurobench_page.py",
             "pipeline/pictures.py",
             "pipeline/convergence_page.py",
             "pipeline/convergence_picture.py",
@@ -282,7 +287,7 @@ def _sections(stage: Stage, config: Config) -> dict[str, Any]:
 
 def _inputs(stage: Stage, config: Config, run: Path) -> dict[str, str]:
     """Return the hashes of all that a stage reads: files of earlier stages, and recordings."""
-    recordings = {_RECORDINGS: _recordings(config)} if "data" in stage.sections else {}
+    recordings = {_RECORDINGS: recordings_digest(config)} if "data" in stage.sections else {}
     return _files(stage, run) | recordings
 
 
@@ -302,7 +307,7 @@ def _key(stage: Stage, config: Config, run: Path) -> str:
     return digest([_sections(stage, config), inputs, sources, versions])
 
 
-def _recordings(config: Config) -> str:
+def recordings_digest(config: Config) -> str:
     """Return a fingerprint of the recordings: the user's files, or the digits behind them."""
     root = getattr(config.data.source, "root", None)
     return sha256(digits_file()) if root is None else _tree_digest(expanded(root))

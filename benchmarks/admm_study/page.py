@@ -7,7 +7,7 @@ side of zero; otherwise it says that no difference is shown.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.admm_study.found import Found, ratios
+from benchmarks.admm_study.found import Found, lengths, ratios
 from benchmarks.admm_study.pictures import pictures
 from benchmarks.admm_study.scaling_table import NAMES, curves, ranks_table, scaling_table
 from benchmarks.admm_study.settings import (
@@ -116,7 +116,8 @@ def _on_race(found: Found) -> Iterable[str]:
             yield (
                 f"**Seconds.** On {' '.join(network)}, ADMM's seconds over the surrogate's until "
                 "the lower of their best validation accuracies: "
-                f"{plus_minus(summary(values), 2)} over {len(values)} seeds."
+                f"{plus_minus(summary(values), 2)} over {len(values)} seeds. A pass took "
+                f"{plus_minus(summary(lengths(laps)), 2)} times an epoch."
             )
 
 

@@ -99,7 +99,6 @@ GRIDS: Mapping[str, Sequence[Tree]] = {
 }
 """Method → settings, each laid over the method's file."""
 TUNED_ON: Mapping[tuple[str, str], tuple[str, str]] = {
-    (NMNIST, "dense-3"): (NMNIST, "dense-2"),
     (SACCADE, "dense-1"): (NMNIST, "dense-1"),
     (SACCADE, "conv"): (NMNIST, "conv"),
 }

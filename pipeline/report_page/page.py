@@ -18,8 +18,9 @@ from pipeline.report_page import sections
 from pipeline.report_page.energy import energy_charts
 from pipeline.report_page.latency import kind_name, latency_charts
 from pipeline.report_page.numbers import FORMS, Numbers
-from pipeline.report_page.robustness import PARTS, robustness_rows
+from pipeline.report_page.robustness import robustness_rows
 from pipeline.report_page.sections import Sources
+from pipeline.robustness.table import PARTS
 
 _REPORT = "report.html"
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from pipeline.report_page.lines import Axes, Curve, Point, line_chart
 from pipeline.report_page.numbers import Numbers, percent
 from pipeline.report_page.svg import Chart
+from pipeline.robustness.table import PARTS
 
-PARTS: Mapping[str, str] = {"events": "corrupted recordings", "faults": "faults of the chip"}
 _ROOT = "robustness"
 
 

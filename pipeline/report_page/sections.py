@@ -17,8 +17,8 @@ from pipeline.report_page.history import HistoryChart, history_charts
 from pipeline.report_page.latency import kind_name
 from pipeline.report_page.numbers import Numbers, Path
 from pipeline.report_page.raster import raster_chart
-from pipeline.report_page.robustness import PARTS
 from pipeline.report_page.svg import Chart
+from pipeline.robustness.table import PARTS
 from pipeline.training.history_files import HISTORY, History
 
 _SMOOTH, _FIXED = "smooth", "fixed_point"
