@@ -101,9 +101,10 @@ class Scale:
 
     def ticks(self, most: int = 5) -> list[float]:
         """Return round values within the scale, `most` or somewhat fewer."""
-        return (
-            log_ticks(self.low, self.high, most) if self.log else ticks(self.low, self.high, most)
-        )
+        if self.log:
+            return log_ticks(self.low, self.high, most)
+        found = ticks(self.low, self.high, most)
+        return [value for value in found if value.is_integer()] if self.whole else found
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
