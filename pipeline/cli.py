@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
 from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
+from pipeline.open_page import open_page
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
 from pipeline.robustness import command as robustness_command
@@ -42,7 +43,7 @@ _COMMANDS = {
         "run the deployed files on every target",
         "hardspike evaluate runs/quickstart --force",
     ),
-    "report": ("gather figures, page and pictures", "hardspike report runs/quickstart --json"),
+    "report": ("gather figures, page and pictures", "hardspike report runs/quickstart --open"),
     "theory": (
         "hold the theory's bounds and assumptions against a trained run",
         "hardspike theory runs/quickstart --samples 64",
@@ -126,6 +127,8 @@ def _add_experiment(command: argparse.ArgumentParser, name: str) -> None:
             dest="overrides",
             help="set one key of the experiment; may be given again",
         )
+    if name == "report":
+        command.add_argument("--open", action="store_true", help="open report.html in the browser")
     if name != "data":
         command.add_argument("--force", action="store_true", help="do it again though it is done")
 
@@ -202,10 +205,12 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
     run_stages(config, run, stages, reporter, options.force, team=team)
     last = stages[-1]
-    from pipeline.report import corruption_rows, ladder_rows, read_report, target_rows
+    from pipeline.report import HTML, corruption_rows, ladder_rows, read_report, target_rows
 
     if last == "report":
         report = read_report(run)
+        if getattr(options, "open", False):
+            open_page(run / last / HTML, Reporter(options.quiet))
         if options.json:
             print_json(report)
         else:
@@ -213,6 +218,7 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
             print_table(f"{config.name}: targets", target_rows(report))
             if report["corruptions"]:
                 print_table(f"{config.name}: corrupted recordings", corruption_rows(report))
+            print(report["verdict"]["sentence"])
     elif options.json:
         print_json(read_json(run / last / _RESULTS[last]))
     elif last == "train":

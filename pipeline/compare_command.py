@@ -28,6 +28,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", type=Path, help="PNG of the picture (default: compare.png beside the runs)"
     )
+    command.add_argument(
+        "--html", type=Path, metavar="FILE", help="write the comparison as a page too"
+    )
 
 
 def carry_out(options: argparse.Namespace) -> None:
@@ -47,11 +50,17 @@ def carry_out(options: argparse.Namespace) -> None:
     require_cost(rows, options.cost)
     picture = options.out or default_picture(comparison.runs)
     pareto_picture(rows, options.cost, picture)
+    if options.html is not None:
+        from pipeline.report_page.compare_page import write_compare_page
+
+        write_compare_page(comparison, rows, options.cost, options.html)
     if options.json:
         print_json(as_json(comparison, rows, str(picture)))
     else:
         title = f"{len(comparison.runs)} runs" + (f", mean over {', '.join(over)}" if over else "")
         print_table(title, table_rows(rows), wide=True)
         Reporter(options.quiet).line(f"picture: {picture}")
+        if options.html is not None:
+            Reporter(options.quiet).line(f"page: {options.html}")
     if comparison.faults:
         raise HardspikeError(*comparison.faults)

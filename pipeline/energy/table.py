@@ -1,10 +1,8 @@
 """The tables and the page of `hardspike energy`."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from export.files import read_json, sha256
 from hardware.loihi_cost.simulated import PRICES_PJ
 
 FOLDER, JSON, PAGE = "energy", "energy.json", "energy.md"
@@ -175,15 +173,6 @@ def operation_rows(report: Mapping[str, Any]) -> list[Row]:
             for key, count in report["operations"].items()
         ),
     ]
-
-
-def energy_of(run: Path) -> dict[str, Any] | None:
-    """Return the run's energy report if there is one of the network that it has deployed."""
-    file = run / FOLDER / JSON
-    if not file.exists():
-        return None
-    report: dict[str, Any] = read_json(file)
-    return report if report["network"]["sha256"] == sha256(run / "deploy" / "model.net") else None
 
 
 def energy_section(report: Mapping[str, Any] | None) -> list[str]:

@@ -10,9 +10,10 @@ import pytest
 from export.netx_file import read_netx, write_netx
 from hardware.loihi_cost import chip
 from hardware.loihi_cost.simulated import SANAFE
+from pipeline.beside import read_beside
 from pipeline.cli import main
 from pipeline.config import Config
-from pipeline.energy.table import energy_of, energy_section
+from pipeline.energy.table import energy_section
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
 
@@ -72,13 +73,14 @@ def test_both_estimates_stand_side_by_side(run: Path, capsys: pytest.CaptureFixt
         assert "modelled (Loihi 1, SANA-FE 2.2.9): published error 12% in energy" in text
         assert "Every spike of SANA-FE's is the reference's, and so is every count" in text
         assert "leakage and idle power" in text
-    assert energy_of(run) == report
+    assert read_beside(run)["energy"] == report
     assert energy_section(report)[1] == "## Loihi 1, modelled"
     net = run / "deploy" / "model.net"
     network = read_netx(net)
     network.layers[0].synapse.weight[:] = 2
     write_netx(network, net)
-    assert energy_of(run) is None
+    assert read_beside(run)["energy"] is None
+    assert read_beside(run)["outdated"] == ["energy"]
     assert energy_section(None) == []
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from export.errors import HardspikeError
+from pipeline.beside import read_beside
 from pipeline.cli import main
 from pipeline.config import Config
 from pipeline.metrics import wilson_interval
 from pipeline.progress import Reporter
 from pipeline.robustness.cells import Cell
-from pipeline.robustness.section import measured_robustness, robustness_section
+from pipeline.robustness.section import robustness_section
 from pipeline.robustness.settings import Suite
 from pipeline.robustness.summary import build_report
 from pipeline.stages import run_stages
@@ -185,16 +186,16 @@ def test_a_damaged_cell_is_measured_again_and_another_seed_beside_it(
 
 
 def test_the_report_has_a_section_of_this_network_alone(run: Path, tmp_path: Path) -> None:
-    found = measured_robustness(run)
+    found = read_beside(run)["robustness"]
     assert found is not None
     lines = "\n".join(robustness_section(found))
     assert all(row["title"] in lines for row in report_of(run)["events"])
     other = tmp_path / "other"
     shutil.copytree(run, other)
     (other / "deploy" / "model.net").write_bytes(b"another network")
-    assert measured_robustness(other) is None
+    assert read_beside(other)["robustness"] is None
     (run / "robustness" / "robustness.json").rename(tmp_path / "kept.json")
-    assert measured_robustness(run) is None
+    assert read_beside(run)["robustness"] is None
     assert robustness_section(None) == []
     (tmp_path / "kept.json").rename(run / "robustness" / "robustness.json")
 
