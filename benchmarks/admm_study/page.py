@@ -229,8 +229,8 @@ before the study, by single trainings (one seed) on the first fold's training re
 saccade-mnist, of which nothing is on record but what follows. What moved most was to ask for a step
 of relative length instead of a step size: with one α for all layers the convolutions hardly
 learned. Then the reset term of the membrane step: counting on resets of all spikes that were asked
-for, as the published updates have it, weights and rates grow until layers lose their neurons
-("resets as asked for" below; a first run of this study, with that term and half of the passes for
+for, as the published updates have it, lower layers fire more and more and the layer above falls
+silent ("resets as asked for" below; a first run of this study, with that term and half of the passes for
 the convolutions, had dense-2 2.1 and conv 4.5 points below the surrogate). Then augmentation,
 without which every network fits its recordings and fails on others; a ridge of 1 to 10 instead of
 0.1; and a trust of 0.01 to 0.02, for from 0.03 or 0.04 on accuracy falls. Minibatches of 25 and a
