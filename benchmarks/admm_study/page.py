@@ -230,16 +230,16 @@ saccade-mnist, of which nothing is on record but what follows. What moved most w
 of relative length instead of a step size: with one α for all layers the convolutions hardly
 learned. Then the reset term of the membrane step: counting on resets of all spikes that were asked
 for, as the published updates have it, lower layers fire more and more and the layer above falls
-silent ("resets as asked for" below; a first run of this study, with that term and half of the passes for
-the convolutions, had dense-2 2.1 and conv 4.5 points below the surrogate). Then augmentation,
-without which every network fits its recordings and fails on others; a ridge of 1 to 10 instead of
-0.1; and a trust of 0.01 to 0.02, for from 0.03 or 0.04 on accuracy falls. Minibatches of 25 and a
-readout ridge of 0.3 helped the convolutions alone. Not better than the default, or worse, all under
-the old reset term: one-sided targets (left out again), the proximal cross-entropy, the exact
-Heaviside step, windows of 1 and of 4, another price of slack, all recordings at once, and for
-seconds minibatches of 100 to 400. In these trainings the first fold's test accuracy was in sight,
-so that its figures may be a little too good, for every arm of ADMM alike; the settings table was
-chosen without it, and the reset term by validation recordings of the folds 0 and 1."""
+silent ("resets as asked for" below; a first run of this study, with that term and half of the
+passes for the convolutions, had dense-2 2.1 and conv 4.5 points below the surrogate). Then
+augmentation, without which every network fits its recordings and fails on others; a ridge of 1 to
+10 instead of 0.1; and a trust of 0.01 to 0.02, for from 0.03 or 0.04 on accuracy falls. Minibatches
+of 25 and a readout ridge of 0.3 helped the convolutions alone. Not better than the default, or
+worse, all under the old reset term: one-sided targets (left out again), the proximal cross-entropy,
+the exact Heaviside step, windows of 1 and of 4, another price of slack, all recordings at once, and
+for seconds minibatches of 100 to 400. In these trainings the first fold's test accuracy was in
+sight, so that its figures may be a little too good, for every arm of ADMM alike; the settings table
+was chosen without it, and the reset term by validation recordings of the folds 0 and 1."""
 
 _PUBLISHED = """\
 The iteration of arXiv 2505.05527 to the letter (soft reset, all recordings at once, no shifts;
