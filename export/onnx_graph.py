@@ -78,30 +78,53 @@ def as_bytes(graph: Graph, x: str, output: str) -> str:
     return graph.cast(graph.cast(x, TensorProto.BOOL, f"{output}.bool"), TensorProto.UINT8, output)
 
 
-def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
-    """Add Σ w·x << 6 in float32, `(L, …)`; `rows` is the shape that `x` takes, −1 for L."""
+def product_operand(
+    graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int
+) -> str:
+    """Add the input of `product`, `(L, …)` in uint8 or float32; `rows` is its shape, −1 for L."""
+    name = layer.name
+    if takes_bytes(layer, input_max):
+        return graph.reshape(as_bytes(graph, x, f"{name}.input"), rows, f"{name}.counts")
+    return graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.counts")
+
+
+def takes_bytes(layer: Layer[LoihiLIF], input_max: int) -> bool:
+    """Whether the layer's product is one of int8 weights over uint8 inputs."""
+    return not isinstance(layer.synapse, Conv) and input_max <= INT8_INPUT_MAX
+
+
+def product(graph: Graph, layer: Layer[LoihiLIF], operand: str, input_max: int) -> str:
+    """Add the one node that sums weights over inputs, `(L, …)`.
+
+    Float products are Σ w·x << 6; those of bytes are Σ (w/2)·x in int32.
+    """
     name, synapse = layer.name, layer.synapse
     if isinstance(synapse, Conv):
-        image = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.image")
         weight = graph.constant(
             f"{name}.weight", synapse.weight_OIHW.astype(np.int64) * ALIGN, np.float32
         )
         padding = [*synapse.padding, *synapse.padding]
         return graph.add(
-            "Conv", [image, weight], f"{name}.drive", strides=list(synapse.stride), pads=padding
+            "Conv", [operand, weight], f"{name}.product", strides=list(synapse.stride), pads=padding
         )
-    if input_max <= INT8_INPUT_MAX:
-        counts = graph.reshape(as_bytes(graph, x, f"{name}.input"), rows, f"{name}.counts")
+    if takes_bytes(layer, input_max):
         weight = graph.constant(f"{name}.weight", synapse.weight_OI.T // 2, np.int8)
-        halves = graph.add("MatMulInteger", [counts, weight], f"{name}.halves")
-        sums = graph.cast(halves, TensorProto.FLOAT, f"{name}.sums")
-        two = graph.constant("twice_aligned", 2 * ALIGN, np.float32)
-        return graph.add("Mul", [sums, two], f"{name}.drive")
-    counts = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.counts")
+        return graph.add("MatMulInteger", [operand, weight], f"{name}.product")
     weight = graph.constant(
         f"{name}.weight", synapse.weight_OI.T.astype(np.int64) * ALIGN, np.float32
     )
-    return graph.add("MatMul", [counts, weight], f"{name}.drive")
+    return graph.add("MatMul", [operand, weight], f"{name}.product")
+
+
+def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
+    """Add Σ w·x << 6 in float32, `(L, …)`; `rows` is the shape that `x` takes, −1 for L."""
+    operand = product_operand(graph, layer, x, rows, input_max)
+    sums = product(graph, layer, operand, input_max)
+    if not takes_bytes(layer, input_max):
+        return sums
+    two = graph.constant("twice_aligned", 2 * ALIGN, np.float32)
+    wide = graph.cast(sums, TensorProto.FLOAT, f"{layer.name}.sums")
+    return graph.add("Mul", [wide, two], f"{layer.name}.drive")
 
 
 def drive(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:

@@ -43,25 +43,27 @@ def write_step(network: FixedPointNetwork, path: Path) -> None:
             file cannot be written.
     """
     graph, x = Graph(), INPUT
-    inputs = [_value(INPUT, TensorProto.UINT8, "B", *network.input_shape)]
+    inputs = [value_info(INPUT, TensorProto.UINT8, "B", *network.input_shape)]
     outputs, last_v = [], ""
-    for layer, rows, size, input_max in _walk(network):
+    for layer, rows, size, input_max in layer_inputs(network):
         raw = drive(graph, layer, x, rows, input_max)
         drive_BN = graph.reshape(raw, (-1, size), f"{layer.name}.drive_BN")
         for state in states(layer):
-            inputs.append(_value(state, TensorProto.INT32, "B", size))
+            inputs.append(value_info(state, TensorProto.INT32, "B", size))
             graph.cast(state, _STATE_KIND[state[-1]], f"{state}.state")
         x, after = neuron(graph, layer, drive_BN, input_max, size)
         for state, value in zip(states(layer), after, strict=True):
             following = graph.cast(value, TensorProto.INT32, f"{state}.next")
-            outputs.append(_value(following, TensorProto.INT32, "B", size))
+            outputs.append(value_info(following, TensorProto.INT32, "B", size))
         last_v = f"{layer.name}.v.next"
     if network.readout == "count":
         graph.add("Identity", [as_bytes(graph, x, "output.bytes")], "output")
     else:
         graph.add("Identity", [last_v], "output")
-    outputs.insert(0, _value("output", _output_kind(network), "B", math.prod(network.shapes[-1])))
-    _write(network, "step", graph, inputs, outputs, path)
+    outputs.insert(
+        0, value_info("output", _output_kind(network), "B", math.prod(network.shapes[-1]))
+    )
+    write_model(network, "step", graph, inputs, outputs, path)
 
 
 def write_sequence(network: FixedPointNetwork, path: Path) -> None:
@@ -72,19 +74,19 @@ def write_sequence(network: FixedPointNetwork, path: Path) -> None:
     graph.add("Shape", [INPUT_TIME_FIRST], "shape_TB", start=0, end=2)
     graph.add("Shape", [INPUT], "shape_B", start=0, end=1)
     x, membranes, last = INPUT_TIME_FIRST, "", ""
-    outputs = [_value("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))]
-    for layer, rows, size, input_max in _walk(network):
+    outputs = [value_info("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))]
+    for layer, rows, size, input_max in layer_inputs(network):
         raw = drive(graph, layer, x, rows, input_max)
         keep_v = network.readout == "membrane" and layer is network.layers[-1]
         x, membranes = _scan(graph, layer, raw, size, input_max, keep_v)
         last = _batch_first(graph, x, f"spikes/{layer.name}", TensorProto.UINT8)
-        outputs.append(_value(last, TensorProto.UINT8, "B", "T", size))
+        outputs.append(value_info(last, TensorProto.UINT8, "B", "T", size))
     if network.readout == "count":
         graph.add("Identity", [last], "output")
     else:
         _batch_first(graph, membranes, "output", TensorProto.INT32)
-    inputs = [_value(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
-    _write(network, "sequence", graph, inputs, outputs, path)
+    inputs = [value_info(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
+    write_model(network, "sequence", graph, inputs, outputs, path)
 
 
 def _batch_first(graph: Graph, values_TBN: str, output: str, kind: int) -> str:
@@ -119,16 +121,16 @@ def _scan(
     if keep_v:
         results.append(body.add("Identity", [after[0]], f"{name}.v.kept"))
     held = [
-        _value(f"{state}.state", kind, "B", size)
+        value_info(f"{state}.state", kind, "B", size)
         for state, kind in zip(states(layer), kinds, strict=True)
     ]
-    scanned = [_value(value, TensorProto.FLOAT, "B", size) for value in results]
+    scanned = [value_info(value, TensorProto.FLOAT, "B", size) for value in results]
     step = helper.make_graph(
         body.nodes,
         f"{name}.step",
-        [*held, _value(f"{name}.drive_BN", TensorProto.FLOAT, "B", size)],
+        [*held, value_info(f"{name}.drive_BN", TensorProto.FLOAT, "B", size)],
         [
-            *(_value(value, kind, "B", size) for value, kind in zip(after, kinds, strict=True)),
+            *(value_info(value, kind, "B", size) for value, kind in zip(after, kinds, strict=True)),
             *scanned,
         ],
         initializer=body.initializers,
@@ -148,7 +150,7 @@ def _scan(
     return stacked[0], stacked[-1]
 
 
-def _walk(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:
+def layer_inputs(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:
     """Yield each layer with the shape its input takes (−1 for rows), its size and input's limit."""
     _check(network)
     shapes = network.shapes
@@ -178,7 +180,7 @@ def _check(network: FixedPointNetwork) -> None:
         raise HardspikeError(*faults)
 
 
-def _value(name: str, kind: int, *sizes: str | int) -> onnx.ValueInfoProto:
+def value_info(name: str, kind: int, *sizes: str | int) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, list(sizes))
 
 
@@ -186,7 +188,7 @@ def _output_kind(network: FixedPointNetwork) -> int:
     return TensorProto.UINT8 if network.readout == "count" else TensorProto.INT32
 
 
-def _write(
+def write_model(
     network: FixedPointNetwork,
     form: str,
     graph: Graph,

@@ -13,6 +13,7 @@ from pipeline import __version__, compare_command, sweep_command
 from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
 from pipeline.exits import guarded
+from pipeline.latency import command as latency_command
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
 from pipeline.run_dir import CONFIG_FILE
@@ -44,6 +45,10 @@ _COMMANDS = {
     "theory": (
         "hold the theory's bounds and assumptions against a trained run",
         "hardspike theory runs/quickstart --samples 64",
+    ),
+    "latency": (
+        "time a run's deployed files on this processor, beside their synapse products alone",
+        "hardspike latency runs/quickstart --threads 1,2",
     ),
     "targets": ("list targets and whether they can run here", "hardspike targets"),
     "data": (
@@ -90,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
                 compare_command.add_arguments(command)
             case "theory":
                 theory_command.add_arguments(command)
+            case "latency":
+                latency_command.add_arguments(command)
             case _:
                 _add_experiment(command, name)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -146,6 +153,8 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             compare_command.carry_out(options)
         case "theory":
             theory_command.carry_out(options)
+        case "latency":
+            latency_command.carry_out(options)
         case "run":
             _work(options, STAGE_NAMES)
         case stage:
