@@ -1,7 +1,7 @@
 """`hardspike latency`: wall time of a run's deployed files on this machine's processor."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,7 @@ def latency(
         check_current("deploy", config, run)
         folder = run / FOLDER
         with reporter.bar("data", "recordings") as progress:
-            subject = _subject(config, run, folder / PRODUCTS, progress)
-        write_products(subject.network, subject.products)
+            subject = subject_of(config, run, folder / PRODUCTS, progress)
         report, samples = _measured(config, subject, repeats, threads, reporter)
         distribution_picture(samples, folder / PICTURE)
         write_bytes(folder / SAMPLES, save(samples))
@@ -79,13 +78,22 @@ def check_threads(threads: Sequence[int]) -> None:
             )
 
 
-def _subject(config: Config, run: Path, products: Path, progress: Any) -> Subject:
+def subject_of(
+    config: Config, run: Path, products: Path, progress: Callable[[int, int], None]
+) -> Subject:
+    """Return the run's deployed network and its first test recordings, and write its products.
+
+    Raises:
+        HardspikeError: recordings are missing, or a file is damaged or cannot be written.
+    """
     found = listing(config.data.source, "test", config.data.limit_test)
     positions = range(min(_RECORDINGS, len(found)))
     events = found.read(positions, progress)
     deployed = run / "deploy"
+    network = read_netx(deployed / "model.net")
+    write_products(network, products)
     return Subject(
-        read_netx(deployed / "model.net"),
+        network,
         deployed,
         products,
         config.data,
@@ -133,7 +141,7 @@ def _times(
         (
             {
                 "products": ways.floor_call(subject, threads, feeds),
-                "network": ways.network_call(subject, threads),
+                "network": ways.network_call(subject.deployed, subject.spikes_BTCHW, threads),
             },
             len(subject),
         ),

@@ -42,13 +42,14 @@ class Subject:
         return len(self.events)
 
 
-def network_call(subject: Subject, threads: int) -> Call:
+def network_call(deployed: Path, spikes_BTCHW: NDArray[np.uint8], threads: int) -> Call:
     """The sequence form on one recording's spikes."""
-    path = subject.deployed / SEQUENCE_FILE
-    session, spikes = open_session(path, threads), subject.spikes_BTCHW
+    path = deployed / SEQUENCE_FILE
+    session = open_session(path, threads)
 
     def call(index: int) -> object:
-        return run_session(session, path, ["output"], {"spikes": spikes[index : index + 1]})
+        feeds = {"spikes": spikes_BTCHW[index : index + 1]}
+        return run_session(session, path, ["output"], feeds)
 
     return call
 
