@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {
             {"type": "dense", "units": 10},
         ]
     },
-    "train": {"method": "sast", "device": "cpu", "epochs": 1, "batch_size": 10},
+    "train": {"method": "sast", "device": "cpu", "epochs": 1, "batch_size": 10, "rho": 0.0},
 }
 KINDS = {"products", "network", "binning", "events_to_class", "step"}
 
