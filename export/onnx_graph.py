@@ -10,11 +10,14 @@ float operators are the fast ones:
    MatMulInteger over uint8 inputs up to 127, where two products still fit the 16 bits that
    processors without VNNI add them in; the sum is then multiplied by 128.
 2. Leak. trunc(v·k/4096) = the integer part of v·(k/4096) in float64: 24 and 13 bits make 37 < 53.
-3. Membrane. x = leak + drive is exact in float32 up to 2^24. Beyond, the sign alone matters: above
-   2^23 the neuron fires whatever the threshold, below −2^23 it is clipped.
-4. Threshold and reset. fired = x where x > vth << 6, else 0 (ThresholdedRelu; strict), and
-   v = x − fired. A spike is fired > 0, since no threshold is negative. The clip at 2^23 − 1 can
-   not be seen (`export.bounds.membrane_clips`), the one below is left out where the bound allows.
+3. Membrane. Its negative is held, for point 4: −x = −leak − drive is exact in float32 up to 2^24.
+   Beyond, the sign alone matters: a membrane above 2^23 fires whatever the threshold, below −2^23
+   it is clipped.
+4. Reset and spike, a node each. −v = −x where −x > −(vth << 6) − 1, else 0 (ThresholdedRelu,
+   strict; both sides are whole). Held with its own sign the membrane would take two nodes, since
+   no operator keeps what lies below a limit. s = −(−x) − (vth << 6) between 0 and 1 (HardSigmoid).
+   The clip at 2^23 − 1 can not be seen (`export.bounds.membrane_clips`), the one below is left out
+   where the bound allows.
 5. Wrap. Left out where `export.bounds.current_wraps` proves that it cannot act. With a synaptic
    filter (du < 4095) current and membrane are added in float64 and clipped at both ends.
 """
@@ -65,17 +68,13 @@ class Graph:
 
 
 def as_float(graph: Graph, x: str, output: str) -> str:
-    """Add the 0/1 (or count) values of `x` in float32: `spikes`, or what a layer fired."""
-    if x in (INPUT, INPUT_TIME_FIRST):
-        return graph.cast(x, TensorProto.FLOAT, output)
-    return graph.add("Min", [x, graph.constant("one", 1, np.float32)], output)
+    """Add the values of `x` in float32: `spikes` are bytes, what a layer fired is float already."""
+    return graph.cast(x, TensorProto.FLOAT, output) if x in (INPUT, INPUT_TIME_FIRST) else x
 
 
 def as_bytes(graph: Graph, x: str, output: str) -> str:
     """Add the same in uint8."""
-    if x in (INPUT, INPUT_TIME_FIRST):
-        return x
-    return graph.cast(graph.cast(x, TensorProto.BOOL, f"{output}.bool"), TensorProto.UINT8, output)
+    return x if x in (INPUT, INPUT_TIME_FIRST) else graph.cast(x, TensorProto.UINT8, output)
 
 
 def product_operand(
@@ -157,36 +156,46 @@ def states(layer: Layer[LoihiLIF]) -> list[str]:
 
 
 def neuron(
-    graph: Graph, layer: Layer[LoihiLIF], drive_BN: str, input_max: int, neurons: int
+    graph: Graph,
+    layer: Layer[LoihiLIF],
+    drive_BN: str,
+    input_max: int,
+    neurons: int,
+    *,
+    negative: bool,
 ) -> tuple[str, list[str]]:
-    """Add one step of the neurons of `layer`; return (fired, next states), all `(B, N)`.
+    """Add one step of the neurons of `layer`; return (fired, next −v and u), all `(B, N)`.
 
-    Reads the states by their names and adds `.state`: v in float32, u in float64.
+    Fired is 0 or 1 in float32. Reads the states by their names and adds `.state`: −v in float32
+    where it is held `negative`, otherwise v in float64; u in float64. The next −v is float32.
     """
-    name = layer.name
-    kept = _leak(graph, f"{name}.v", 4096 - layer.neuron.membrane_decay, f"{name}.v_kept")
+    name, threshold = layer.name, layer.neuron.threshold * ALIGN
+    kept = _leak(graph, f"{name}.v", 4096 - layer.neuron.membrane_decay, negative)
     following = []
     if filters_current(layer):
         current = _current(graph, layer, drive_BN)
         following.append(current)
         x = _filtered_membrane(graph, layer, kept, current, neurons)
     else:
-        x = graph.add("Add", [kept, drive_BN], f"{name}.membrane")
+        x = graph.add("Sub", [kept, drive_BN], f"{name}.membrane")
         if membrane_clips(layer, input_max):
-            floor = graph.constant(f"{name}.floor", 1 - STATE_END, np.float32)
-            x = graph.add("Max", [x, floor], f"{name}.clipped")
-    fired = graph.add(
-        "ThresholdedRelu", [x], f"{name}.fired", alpha=float(layer.neuron.threshold * ALIGN)
-    )
-    return fired, [graph.add("Sub", [x, fired], f"{name}.v.after"), *following]
+            floor = graph.constant(f"{name}.floor", STATE_END - 1, np.float32)
+            x = graph.add("Min", [x, floor], f"{name}.clipped")
+    after = graph.add("ThresholdedRelu", [x], f"{name}.v.after", alpha=float(-threshold - 1))
+    fired = graph.add("HardSigmoid", [x], f"{name}.fired", alpha=-1.0, beta=float(-threshold))
+    return fired, [after, *following]
 
 
-def _leak(graph: Graph, state: str, share: int, output: str) -> str:
-    """Add trunc(state · share / 4096); float32 in, float32 out. All of it kept needs no node."""
+def _leak(graph: Graph, state: str, share: int, negative: bool) -> str:
+    """Add −trunc(v · share / 4096) in float32; −v that is kept whole needs no node."""
+    held, output = f"{state}.state", f"{state}_kept"
     if share == 4096:
-        return f"{state}.state"
-    wide = graph.cast(f"{state}.state", TensorProto.DOUBLE, f"{output}.wide")
-    keep = graph.constant(f"{state}_keep", share / 4096, np.float64)
+        if negative:
+            return held
+        return graph.cast(graph.add("Neg", [held], f"{output}.negative"), TensorProto.FLOAT, output)
+    wide = graph.cast(held, TensorProto.DOUBLE, f"{output}.wide") if negative else held
+    signed = (1 if negative else -1) * share / 4096
+    keep = graph.constant(f"{state}_keep", signed, np.float64)
     product = graph.add("Mul", [wide, keep], f"{output}.product")
     whole = graph.cast(product, TensorProto.INT32, f"{output}.whole")
     return graph.cast(whole, TensorProto.FLOAT, output)
@@ -208,14 +217,14 @@ def _current(graph: Graph, layer: Layer[LoihiLIF], drive_BN: str) -> str:
 def _filtered_membrane(
     graph: Graph, layer: Layer[LoihiLIF], kept: str, current: str, neurons: int
 ) -> str:
-    """Add clip24(kept + u + (bias << 6)) in float64 and return it in float32."""
+    """Add −clip24(−kept + u + (bias << 6)) in float64 and return it in float32."""
     name, bias = layer.name, layer.synapse.bias_O
     x = graph.cast(kept, TensorProto.DOUBLE, f"{name}.v_kept.double")
-    x = graph.add("Add", [x, current], f"{name}.membrane")
+    x = graph.add("Sub", [x, current], f"{name}.membrane")
     if bias is not None:
         each = np.repeat(np.asarray(bias, np.int64) * ALIGN, neurons // len(bias))
         x = graph.add(
-            "Add", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
+            "Sub", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
         )
     ends = [
         graph.constant(f"{name}.{end}", value, np.float64)

@@ -32,7 +32,8 @@ from export.registers import register_faults
 SCHEMA = "hardspike.onnx/1"
 OPSET, IR_VERSION = 21, 10
 _CURRENT_END = (1 << 31) - 2 * STATE_END
-_STATE_KIND = {"v": TensorProto.FLOAT, "u": TensorProto.DOUBLE}
+_HELD_KIND = {"v": TensorProto.FLOAT, "u": TensorProto.DOUBLE}
+"""Of the states inside a Scan, where v is held negative (`export.onnx_graph`)."""
 
 
 def write_step(network: FixedPointNetwork, path: Path) -> None:
@@ -50,9 +51,10 @@ def write_step(network: FixedPointNetwork, path: Path) -> None:
         drive_BN = graph.reshape(raw, (-1, size), f"{layer.name}.drive_BN")
         for state in states(layer):
             inputs.append(value_info(state, TensorProto.INT32, "B", size))
-            graph.cast(state, _STATE_KIND[state[-1]], f"{state}.state")
-        x, after = neuron(graph, layer, drive_BN, input_max, size)
-        for state, value in zip(states(layer), after, strict=True):
+            graph.cast(state, TensorProto.DOUBLE, f"{state}.state")
+        x, (negative_v, *after_u) = neuron(graph, layer, drive_BN, input_max, size, negative=False)
+        after_v = graph.add("Neg", [negative_v], f"{layer.name}.v.positive")
+        for state, value in zip(states(layer), [after_v, *after_u], strict=True):
             following = graph.cast(value, TensorProto.INT32, f"{state}.next")
             outputs.append(value_info(following, TensorProto.INT32, "B", size))
         last_v = f"{layer.name}.v.next"
@@ -84,30 +86,29 @@ def write_sequence(network: FixedPointNetwork, path: Path) -> None:
     if network.readout == "count":
         graph.add("Identity", [last], "output")
     else:
-        _batch_first(graph, membranes, "output", TensorProto.INT32)
+        positive = graph.add("Neg", [membranes], "membranes_TBN")
+        _batch_first(graph, positive, "output", TensorProto.INT32)
     inputs = [value_info(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
     write_model(network, "sequence", graph, inputs, outputs, path)
 
 
 def _batch_first(graph: Graph, values_TBN: str, output: str, kind: int) -> str:
-    """Add `(B, T, N)` integers: of membranes their value, of what fired whether it did."""
-    if kind == TensorProto.UINT8:
-        values_TBN = graph.cast(values_TBN, TensorProto.BOOL, f"{output}.fired")
-    turned = graph.add("Transpose", [values_TBN], f"{output}.turned", perm=[1, 0, 2])
-    return graph.cast(turned, kind, output)
+    """Add `(T, B, N)` floats as `(B, T, N)` integers."""
+    whole = graph.cast(values_TBN, kind, f"{output}.whole")
+    return graph.add("Transpose", [whole], output, perm=[1, 0, 2])
 
 
 def _scan(
     graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int, keep_v: bool
 ) -> tuple[str, str]:
-    """Add the neurons of `layer` over all steps; return what fired and, if kept, v: `(T, B, N)`."""
+    """Add the neurons of `layer` over all steps; return fired and, if kept, −v, `(T, B, N)`."""
     name, body = layer.name, Graph()
     count = graph.constant(f"{name}.N", [size], "int64")
     shape_TBN = graph.add("Concat", ["shape_TB", count], f"{name}.shape_TBN", axis=0)
     shape_BN = graph.add("Concat", ["shape_B", count], f"{name}.shape_BN", axis=0)
     drive_TBN = graph.add("Reshape", [raw, shape_TBN], f"{name}.drive_TBN")
-    fired, after = neuron(body, layer, f"{name}.drive_BN", input_max, size)
-    kinds = [_STATE_KIND[state[-1]] for state in states(layer)]
+    fired, after = neuron(body, layer, f"{name}.drive_BN", input_max, size, negative=True)
+    kinds = [_HELD_KIND[state[-1]] for state in states(layer)]
     starts = [
         graph.add(
             "ConstantOfShape",
