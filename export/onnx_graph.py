@@ -164,12 +164,12 @@ def neuron(
     *,
     negative: bool,
 ) -> tuple[str, list[str]]:
-    """Add one step of the neurons of `layer`; return (fired, next −v and u), all `(B, N)`.
+    """Add one step of the neurons of `layer`; return (−x, next −v and u), all `(B, N)`.
 
-    Fired is 0 or 1 in float32. Reads the states by their names and adds `.state`: −v in float32
-    where it is held `negative`, otherwise v in float64; u in float64. The next −v is float32.
+    −x is the membrane before the reset, for `fired`. Reads the states by their names and adds
+    `.state`: −v in float32 where it is held `negative`, otherwise v in float64; u in float64.
     """
-    name, threshold = layer.name, layer.neuron.threshold * ALIGN
+    name = layer.name
     kept = _leak(graph, f"{name}.v", 4096 - layer.neuron.membrane_decay, negative)
     following = []
     if filters_current(layer):
@@ -181,9 +181,19 @@ def neuron(
         if membrane_clips(layer, input_max):
             floor = graph.constant(f"{name}.floor", STATE_END - 1, np.float32)
             x = graph.add("Min", [x, floor], f"{name}.clipped")
-    after = graph.add("ThresholdedRelu", [x], f"{name}.v.after", alpha=float(-threshold - 1))
-    fired = graph.add("HardSigmoid", [x], f"{name}.fired", alpha=-1.0, beta=float(-threshold))
-    return fired, [after, *following]
+    return x, [reset(graph, layer, x, f"{name}.v.after"), *following]
+
+
+def reset(graph: Graph, layer: Layer[LoihiLIF], x: str, output: str) -> str:
+    """Add −v from −x: zero where the neuron fires."""
+    limit = float(-layer.neuron.threshold * ALIGN - 1)
+    return graph.add("ThresholdedRelu", [x], output, alpha=limit)
+
+
+def fired(graph: Graph, layer: Layer[LoihiLIF], x: str) -> str:
+    """Add the spikes, 0 or 1 in float32, from −x."""
+    limit = float(-layer.neuron.threshold * ALIGN)
+    return graph.add("HardSigmoid", [x], f"{layer.name}.fired", alpha=-1.0, beta=limit)
 
 
 def _leak(graph: Graph, state: str, share: int, negative: bool) -> str:

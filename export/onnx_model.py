@@ -26,7 +26,17 @@ from export.errors import HardspikeError
 from export.files import write_bytes
 from export.metadata import describe
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Shape
-from export.onnx_graph import INPUT, INPUT_TIME_FIRST, Graph, as_bytes, drive, neuron, states
+from export.onnx_graph import (
+    INPUT,
+    INPUT_TIME_FIRST,
+    Graph,
+    as_bytes,
+    drive,
+    fired,
+    neuron,
+    reset,
+    states,
+)
 from export.registers import register_faults
 
 SCHEMA = "hardspike.onnx/1"
@@ -52,7 +62,10 @@ def write_step(network: FixedPointNetwork, path: Path) -> None:
         for state in states(layer):
             inputs.append(value_info(state, TensorProto.INT32, "B", size))
             graph.cast(state, TensorProto.DOUBLE, f"{state}.state")
-        x, (negative_v, *after_u) = neuron(graph, layer, drive_BN, input_max, size, negative=False)
+        before, (negative_v, *after_u) = neuron(
+            graph, layer, drive_BN, input_max, size, negative=False
+        )
+        x = fired(graph, layer, before)
         after_v = graph.add("Neg", [negative_v], f"{layer.name}.v.positive")
         for state, value in zip(states(layer), [after_v, *after_u], strict=True):
             following = graph.cast(value, TensorProto.INT32, f"{state}.next")
@@ -75,19 +88,22 @@ def write_sequence(network: FixedPointNetwork, path: Path) -> None:
     graph.add("Transpose", [INPUT], INPUT_TIME_FIRST, perm=last_first)
     graph.add("Shape", [INPUT_TIME_FIRST], "shape_TB", start=0, end=2)
     graph.add("Shape", [INPUT], "shape_B", start=0, end=1)
-    x, membranes, last = INPUT_TIME_FIRST, "", ""
+    rest = graph.constant("rest", [-1], "int64")
+    graph.add("Concat", ["shape_TB", rest], "shape_TBN", axis=0)
+    x = INPUT_TIME_FIRST
     outputs = [value_info("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))]
     for layer, rows, size, input_max in layer_inputs(network):
         raw = drive(graph, layer, x, rows, input_max)
-        keep_v = network.readout == "membrane" and layer is network.layers[-1]
-        x, membranes = _scan(graph, layer, raw, size, input_max, keep_v)
+        before = _scan(graph, layer, raw, size, input_max)
+        x = fired(graph, layer, before)
         last = _batch_first(graph, x, f"spikes/{layer.name}", TensorProto.UINT8)
         outputs.append(value_info(last, TensorProto.UINT8, "B", "T", size))
     if network.readout == "count":
         graph.add("Identity", [last], "output")
     else:
-        positive = graph.add("Neg", [membranes], "membranes_TBN")
-        _batch_first(graph, positive, "output", TensorProto.INT32)
+        after = reset(graph, network.layers[-1], before, "negative_membranes_TBN")
+        membranes = graph.add("Neg", [after], "membranes_TBN")
+        _batch_first(graph, membranes, "output", TensorProto.INT32)
     inputs = [value_info(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
     write_model(network, "sequence", graph, inputs, outputs, path)
 
@@ -98,16 +114,13 @@ def _batch_first(graph: Graph, values_TBN: str, output: str, kind: int) -> str:
     return graph.add("Transpose", [whole], output, perm=[1, 0, 2])
 
 
-def _scan(
-    graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int, keep_v: bool
-) -> tuple[str, str]:
-    """Add the neurons of `layer` over all steps; return fired and, if kept, −v, `(T, B, N)`."""
+def _scan(graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int) -> str:
+    """Add the neurons of `layer` over all steps; return −x, before the reset, `(T, B, N)`."""
     name, body = layer.name, Graph()
     count = graph.constant(f"{name}.N", [size], "int64")
-    shape_TBN = graph.add("Concat", ["shape_TB", count], f"{name}.shape_TBN", axis=0)
     shape_BN = graph.add("Concat", ["shape_B", count], f"{name}.shape_BN", axis=0)
-    drive_TBN = graph.add("Reshape", [raw, shape_TBN], f"{name}.drive_TBN")
-    fired, after = neuron(body, layer, f"{name}.drive_BN", input_max, size, negative=True)
+    drive_TBN = graph.add("Reshape", [raw, "shape_TBN"], f"{name}.drive_TBN")
+    before, after = neuron(body, layer, f"{name}.drive_BN", input_max, size, negative=True)
     kinds = [_HELD_KIND[state[-1]] for state in states(layer)]
     starts = [
         graph.add(
@@ -118,37 +131,32 @@ def _scan(
         )
         for state, kind in zip(states(layer), kinds, strict=True)
     ]
-    results = [fired]
-    if keep_v:
-        results.append(body.add("Identity", [after[0]], f"{name}.v.kept"))
     held = [
         value_info(f"{state}.state", kind, "B", size)
         for state, kind in zip(states(layer), kinds, strict=True)
     ]
-    scanned = [value_info(value, TensorProto.FLOAT, "B", size) for value in results]
     step = helper.make_graph(
         body.nodes,
         f"{name}.step",
         [*held, value_info(f"{name}.drive_BN", TensorProto.FLOAT, "B", size)],
         [
             *(value_info(value, kind, "B", size) for value, kind in zip(after, kinds, strict=True)),
-            *scanned,
+            value_info(before, TensorProto.FLOAT, "B", size),
         ],
         initializer=body.initializers,
     )
-    finals = [f"{state}.end" for state in states(layer)]
-    stacked = [f"{name}.fired_TBN", f"{name}.v_TBN"][: len(results)]
+    finals, stacked = [f"{state}.end" for state in states(layer)], f"{name}.before_TBN"
     graph.nodes.append(
         helper.make_node(
             "Scan",
             [*starts, drive_TBN],
-            [*finals, *stacked],
+            [*finals, stacked],
             name=f"{name}.scan",
             body=step,
             num_scan_inputs=1,
         )
     )
-    return stacked[0], stacked[-1]
+    return stacked
 
 
 def layer_inputs(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:

@@ -83,7 +83,7 @@ def _limits(
         for graph in graphs
         for node in graph.node
         for value in node.attribute
-        if node.op_type == op and value.name == attribute
+        if node.op_type == op and node.name.endswith(suffix) and value.name == attribute
     }
 
 

@@ -12,13 +12,13 @@ from export.errors import HardspikeError
 from export.files import write_bytes, write_json
 from export.netx_file import read_netx
 from export.onnx_products import write_products
-from hardware.target import available_cores
+from hardware.target import available_cores, no_progress
 from pipeline.config import Config
 from pipeline.data.events import bin_events
 from pipeline.data.sources import listing
 from pipeline.latency import ways
 from pipeline.latency.machine import load_average, machine
-from pipeline.latency.page import markdown
+from pipeline.latency.page import markdown, threads_in_words
 from pipeline.latency.picture import distribution_picture
 from pipeline.latency.timing import Times, histogram, in_turn, ratios, summary
 from pipeline.latency.ways import Subject
@@ -32,7 +32,7 @@ PRODUCTS, SAMPLES = "products.onnx", "samples.safetensors"
 FEWEST_REPEATS = 10
 BATCHES = (1, 8, 32, 128, 512)
 _RECORDINGS, _WARM_UP = 100, 30
-_BATCH_REPEATS, _BATCH_BYTES = 5, 256 << 20
+_BATCH_CALLS, _BATCH_RECORDINGS, _BATCH_BYTES = 5, 512, 256 << 20
 
 Samples = dict[str, Times]
 
@@ -156,7 +156,7 @@ def _times(
     ]
     times: dict[str, Times] = {}
     for calls, items in groups:
-        with reporter.bar(f"{threads} thread(s): {', '.join(calls)}", "calls") as progress:
+        with reporter.bar(f"{threads_in_words(threads)}: {', '.join(calls)}", "calls") as progress:
             times |= in_turn(calls, items, repeats, _WARM_UP, progress)
     return times
 
@@ -176,24 +176,31 @@ def _result(
 
 
 def _throughput(subject: Subject, threads: int, reporter: Reporter) -> dict[str, Any]:
-    """Return recordings a second by batch size, from the median call, and the best batch."""
+    """Return recordings a second by batch size, from the median call, and the best batch.
+
+    The batches take their calls one after the other: a call of the largest clears the caches.
+    """
+    batches = [batch for batch in BATCHES if _states_bytes(subject) * batch <= _BATCH_BYTES] or [1]
     found = []
-    batches = [batch for batch in BATCHES if _states_bytes(subject) * batch <= _BATCH_BYTES]
-    with reporter.bar(f"{threads} thread(s): batches", "batches") as progress:
-        for done, batch in enumerate(batches or [1], 1):
+    with reporter.bar(f"{threads_in_words(threads)}: batches", "batches") as progress:
+        for done, batch in enumerate(batches, 1):
             call = ways.batch_call(subject, threads, batch)
-            times = in_turn({"batch": call}, 1, _BATCH_REPEATS, 1, lambda done, total: None)
-            median_ms = float(np.median(times["batch"]))
+            calls = max(_BATCH_CALLS, _BATCH_RECORDINGS // batch)
+            times = in_turn({"batch": call}, 1, calls, 1, no_progress)["batch"]
+            median_ms, least_ms = float(np.median(times)), float(times.min())
             found.append(
                 {
                     "batch": batch,
+                    "calls": calls,
                     "p50_ms": median_ms,
+                    "min_ms": least_ms,
                     "recordings_per_second": 1000 * batch / median_ms,
+                    "recordings_per_second_at_best": 1000 * batch / least_ms,
                 }
             )
             progress(done, len(batches))
-    best = max(found, key=lambda entry: entry["recordings_per_second"])
-    return {"calls": _BATCH_REPEATS, "batches": found, "best_batch": best["batch"]}
+    best = max(found, key=lambda entry: float(entry["recordings_per_second"]))
+    return {"batches": found, "best_batch": best["batch"]}
 
 
 def _states_bytes(subject: Subject) -> int:

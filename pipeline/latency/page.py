@@ -12,6 +12,11 @@ NAMES = {
 }
 
 
+def threads_in_words(count: int | str) -> str:
+    """Return `1 thread` or `2 threads`."""
+    return f"{count} thread" if str(count) == "1" else f"{count} threads"
+
+
 def cells(report: Mapping[str, Any]) -> list[Sequence[str]]:
     """Return the times of batch 1 as text, header first."""
     lines: list[Sequence[str]] = [
@@ -27,7 +32,9 @@ def cells(report: Mapping[str, Any]) -> list[Sequence[str]]:
 
 def throughput_cells(report: Mapping[str, Any]) -> list[Sequence[str]]:
     """Return recordings a second by batch size as text, header first."""
-    lines: list[Sequence[str]] = [("batch", "threads", "call, ms", "recordings a second", "")]
+    lines: list[Sequence[str]] = [
+        ("batch", "threads", "p50, ms", "min, ms", "recordings a second at p50", "")
+    ]
     for result in report["results"]:
         found = result["throughput"]
         lines += [
@@ -35,6 +42,7 @@ def throughput_cells(report: Mapping[str, Any]) -> list[Sequence[str]]:
                 str(entry["batch"]),
                 str(result["threads"]),
                 f"{entry['p50_ms']:.2f}",
+                f"{entry['min_ms']:.2f}",
                 f"{entry['recordings_per_second']:,.0f}",
                 "best" if entry["batch"] == found["best_batch"] else "",
             )
@@ -80,17 +88,22 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
             *_table(throughput_cells(report)),
             "",
-            f"Throughput is from the median of {report['results'][0]['throughput']['calls']} calls "
-            "of the sequence form, binning left out.",
+            "Throughput is that of the sequence form, binning left out: "
+            f"{_calls(report)} calls by batch.",
             "",
         ]
     )
 
 
+def _calls(report: Mapping[str, Any]) -> str:
+    batches = report["results"][0]["throughput"]["batches"]
+    return ", ".join(f"{entry['calls']} ({entry['batch']})" for entry in batches)
+
+
 def _ratio_line(result: Mapping[str, Any]) -> str:
     found = result["network_over_products"]
     return (
-        f"- {result['threads']} thread(s): {found['p50']:.2f}×, {found['min']:.2f}×, "
+        f"- {threads_in_words(result['threads'])}: {found['p50']:.2f}×, {found['min']:.2f}×, "
         f"{found['paired']:.2f}×"
     )
 

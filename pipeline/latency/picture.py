@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from export.files import replacing
-from pipeline.latency.page import NAMES
+from pipeline.latency.page import NAMES, threads_in_words
 from pipeline.latency.timing import Times
 
 _DPI = 150
@@ -32,7 +32,7 @@ def distribution_picture(samples: Mapping[str, Times], path: Path) -> None:
             times = np.sort(samples[f"{count}.{kind}"])
             share = np.arange(1, len(times) + 1) / len(times)
             colour = _COLOURS[place % len(_COLOURS)]
-            axes.step(times, share, where="post", color=colour, label=f"{count} thread(s)")
+            axes.step(times, share, where="post", color=colour, label=threads_in_words(count))
         axes.set_title(NAMES[kind], loc="left", fontsize=9, color=_INK)
         axes.set_yticks([0, 0.5, 1])
         for side in ("top", "right"):
