@@ -72,6 +72,7 @@ def measure(run: Path, recordings: int, threads: int) -> dict[str, Any]:
         "calls": _ROUNDS * len(spikes),
         "p50_ms": medians,
         "p95_ms": {name: entry["p95_ms"] for name, entry in found.items()},
+        "min_ms": {name: entry["min_ms"] for name, entry in found.items()},
         "times_faster_than": {
             name: medians[name] / medians["onnxruntime"] for name in ways if name != "onnxruntime"
         },
@@ -165,7 +166,7 @@ def main() -> int:
             ratio = entry["times_faster_than"].get(name)
             note = f"  onnxruntime is {ratio:.1f}× faster" if ratio else ""
             p95 = entry["p95_ms"][name]
-            figures = f"p50 {median:7.3f}  p95 {p95:7.3f}{note}"
+            figures = f"p50 {median:7.3f}  p95 {p95:7.3f}  min {entry['min_ms'][name]:7.3f}{note}"
             print(f"  {entry['threads']} thread(s)  {name:<14} {figures}")
     if options.json:
         write_json(
