@@ -29,9 +29,17 @@ _KINDS = {"float": LIF, "fixed": LoihiLIF}
 
 
 def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> None:
-    """Write `network` to `path` in one step; the same network gives the same bytes."""
+    """Write `network` to `path` in one step; the same network gives the same bytes.
+
+    Raises:
+        HardspikeError: the network is a faulty chip's, or the file cannot be written.
+    """
     tensors, layers = {}, []
     for layer in network.layers:
+        if layer.is_faulty:
+            raise HardspikeError(
+                f"{path}: layer {layer.name}: found faulty neurons, allowed is a whole network"
+            )
         tensors[f"{layer.name}.weight"] = np.ascontiguousarray(layer.synapse.weight)
         if layer.synapse.bias_O is not None:
             tensors[f"{layer.name}.bias"] = np.ascontiguousarray(layer.synapse.bias_O)

@@ -142,12 +142,24 @@ Synapse = Dense | Conv
 
 @dataclass(frozen=True, eq=False)
 class Layer(Generic[NeuronT]):
-    """Synapses and the neurons behind them. `scale` is integer weight per float weight."""
+    """Synapses and the neurons behind them. `scale` is integer weight per float weight.
+
+    `threshold_N` and `alive_N` are a faulty chip's, and None in a network that was trained: a
+    threshold of each neuron's own in the place of `neuron`'s, and 0 for a neuron that takes neither
+    input nor bias (its states stay 0, so it never fires), 1 for the others.
+    """
 
     name: str
     synapse: Synapse
     neuron: NeuronT
     scale: float = 1.0
+    threshold_N: Array | None = None
+    alive_N: Array | None = None
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether single neurons differ from the layer's."""
+        return self.threshold_N is not None or self.alive_N is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,11 +198,27 @@ class Network(Generic[NeuronT]):
             raise HardspikeError(
                 f"steps and dt: found {self.steps} and {self.dt}, both must be positive"
             )
+        self._check_single_neurons()
         outputs = math.prod(self.shapes[-1])
         if self.classes and len(self.classes) != outputs:
             raise HardspikeError(
                 f"classes: found {len(self.classes)}, the last layer has {outputs} neurons"
             )
+
+    def _check_single_neurons(self) -> None:
+        for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
+            for name, values_N in (("threshold_N", layer.threshold_N), ("alive_N", layer.alive_N)):
+                if values_N is None:
+                    continue
+                if not isinstance(layer.neuron, LoihiLIF):
+                    raise HardspikeError(
+                        f"layer {layer.name}: {name}: allowed in a fixed-point network only"
+                    )
+                if values_N.shape != (math.prod(shape),):
+                    raise HardspikeError(
+                        f"layer {layer.name}: {name}: found shape {values_N.shape}, "
+                        f"allowed ({math.prod(shape)},)"
+                    )
 
     @property
     def shapes(self) -> tuple[Shape, ...]:

@@ -13,12 +13,17 @@ netx turns shapes, kernels and strides to (W, H, C) itself, and orders what it f
 flatten before the first dense layer makes no connection in netx: its port then takes the input
 already flattened in (C, H, W) order.
 
+A faulty chip's layer has `neuron/thresholds` or `neuron/alive` (one a neuron) besides, which no
+Loihi and no netx knows: its neurons are of type CUBA-FAULT, so that netx stops at them.
+
 What netx has no field for lies in attributes of the file: schema, readout, steps, dt, input_max,
 classes, layer_names (both JSON lists) and scales. Source of the layout: lava-dl 0.6.0,
 `lava/lib/dl/netx/hdf5.py` and `lava/lib/dl/slayer/block/base.py`.
 """
 
+import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +33,12 @@ import numpy as np
 from export import hdf5_fields as fields
 from export.errors import HardspikeError
 from export.files import replacing
-from export.network import Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape, Synapse
+from export.network import Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape
 from export.registers import register_faults
 
 SCHEMA = "hardspike.netx/1"
 LAYER_TYPES = ("input", "conv", "dense", "flatten")
+NEURON, FAULTY_NEURON = "CUBA", "CUBA-FAULT"
 
 
 def write_netx(network: FixedPointNetwork, path: Path) -> None:
@@ -105,12 +111,17 @@ def _write_layer(groups: _Groups, layer: Layer[LoihiLIF], shape: Shape) -> None:
         _put(group, "outFeatures", outputs)
     if synapse.bias_O is not None:
         _put(group, "bias", synapse.bias_O, np.int16)
-    group.create_dataset("neuron/type", data=np.array([b"CUBA"], "S10"))
+    kind = FAULTY_NEURON if layer.is_faulty else NEURON
+    group.create_dataset("neuron/type", data=np.array([kind.encode("ascii")], "S10"))
     _put(group, "neuron/iDecay", neuron.current_decay + 1)
     _put(group, "neuron/vDecay", neuron.membrane_decay)
     _put(group, "neuron/vThMant", neuron.threshold)
     _put(group, "neuron/refDelay", 1)
     _put(group, "neuron/gradedSpike", 0)
+    if layer.threshold_N is not None:
+        _put(group, "neuron/thresholds", layer.threshold_N)
+    if layer.alive_N is not None:
+        _put(group, "neuron/alive", layer.alive_N)
 
 
 def read_netx(path: Path) -> FixedPointNetwork:
@@ -150,8 +161,8 @@ def _network(file: Any) -> FixedPointNetwork:
     return FixedPointNetwork(
         input_shape=input_shape,
         layers=tuple(
-            Layer(name, synapse, neuron, float(scale))
-            for name, (synapse, neuron), scale in zip(names, layers, scales, strict=True)
+            dataclasses.replace(layer, name=name, scale=float(scale))
+            for name, layer, scale in zip(names, layers, scales, strict=True)
         ),
         readout=fields.text(file, "readout"),  # type: ignore[arg-type]  # the network checks it
         steps=fields.whole(file, "steps"),
@@ -161,8 +172,8 @@ def _network(file: Any) -> FixedPointNetwork:
     )
 
 
-def _stack(file: Any) -> tuple[tuple[int, int, int], list[tuple[Synapse, LoihiLIF]]]:
-    """Return the input shape and the layers, checking that every shape in the file is met."""
+def _stack(file: Any) -> tuple[tuple[int, int, int], list[Layer[LoihiLIF]]]:
+    """Return the input shape and the layers, without names; every shape in the file is checked."""
     groups = [
         fields.group(file, f"layer/{index}") for index in range(len(fields.group(file, "layer")))
     ]
@@ -189,7 +200,14 @@ def _stack(file: Any) -> tuple[tuple[int, int, int], list[tuple[Synapse, LoihiLI
         found = tuple(fields.integers(group, "shape", (len(shape),)).tolist())
         if found != shape:
             raise HardspikeError(f"{fields.name_of(group)}/shape: found {found}, allowed {shape}")
-        layers.append((synapse, _neuron(group)))
+        faulty = fields.ascii_text(group, "neuron/type") == FAULTY_NEURON
+        own = [
+            fields.integers(group, f"neuron/{key}", (math.prod(shape),))
+            if faulty and key in group["neuron"]
+            else None
+            for key in ("thresholds", "alive")
+        ]
+        layers.append(Layer("", synapse, _neuron(group), 1.0, *own))
     return input_shape, layers
 
 
@@ -240,8 +258,10 @@ def _pair(group: Any, key: str, minimum: int) -> tuple[int, int]:
 
 def _neuron(group: Any) -> LoihiLIF:
     fixed = {"refDelay": 1, "gradedSpike": 0}
-    if fields.ascii_text(group, "neuron/type") != "CUBA":
-        raise HardspikeError(f"{fields.name_of(group)}/neuron/type: allowed 'CUBA'")
+    if fields.ascii_text(group, "neuron/type") not in (NEURON, FAULTY_NEURON):
+        raise HardspikeError(
+            f"{fields.name_of(group)}/neuron/type: allowed '{NEURON}' or '{FAULTY_NEURON}'"
+        )
     for key, allowed in fixed.items():
         if (found := fields.scalar(group, f"neuron/{key}")) != allowed:
             raise HardspikeError(

@@ -20,6 +20,9 @@ float operators are the fast ones:
    where the bound allows.
 5. Wrap. Left out where `export.bounds.current_wraps` proves that it cannot act. With a synaptic
    filter (du < 4095) current and membrane are added in float64 and clipped at both ends.
+6. A faulty chip's layer. What dead neurons take is multiplied by 0; where each neuron has a
+   threshold of its own, Greater and Where do what ThresholdedRelu does for one a layer, and Less
+   what HardSigmoid does.
 """
 
 from typing import Any
@@ -29,7 +32,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.bounds import ALIGN, STATE_END, current_wraps, membrane_clips
-from export.network import Conv, Layer, LoihiLIF, Shape
+from export.network import Array, Conv, Layer, LoihiLIF, Shape
 from export.registers import CURRENT_DECAY
 
 INPUT, INPUT_TIME_FIRST = "spikes", "spikes_TBCHW"
@@ -134,15 +137,25 @@ def drive(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: 
     """
     raw = synapses(graph, layer, x, rows, input_max)
     if filters_current(layer):
-        return raw
+        return _alive(graph, layer, raw, rows)
     if current_wraps(layer, input_max):
         raw = _wrap(graph, raw, f"{layer.name}.wrap", np.float32)
     if layer.synapse.bias_O is None:
-        return raw
+        return _alive(graph, layer, raw, rows)
     size = (-1, 1, 1) if isinstance(layer.synapse, Conv) else (-1,)
     bias = np.asarray(layer.synapse.bias_O, np.int64).reshape(size) * ALIGN
     name = graph.constant(f"{layer.name}.bias", bias, np.float32)
-    return graph.add("Add", [raw, name], f"{layer.name}.biased")
+    biased = graph.add("Add", [raw, name], f"{layer.name}.biased")
+    return _alive(graph, layer, biased, rows)
+
+
+def _alive(graph: Graph, layer: Layer[LoihiLIF], drive_L: str, rows: Shape) -> str:
+    """Add that dead neurons take nothing; no node where there are none."""
+    if layer.alive_N is None:
+        return drive_L
+    alive = layer.alive_N.reshape(layer.synapse.output_shape(rows[1:]))
+    factor = graph.constant(f"{layer.name}.alive", alive, np.float32)
+    return graph.add("Mul", [drive_L, factor], f"{layer.name}.taken")
 
 
 def filters_current(layer: Layer[LoihiLIF]) -> bool:
@@ -186,14 +199,29 @@ def neuron(
 
 def reset(graph: Graph, layer: Layer[LoihiLIF], x: str, output: str) -> str:
     """Add −v from −x: zero where the neuron fires."""
-    limit = float(-layer.neuron.threshold * ALIGN - 1)
-    return graph.add("ThresholdedRelu", [x], output, alpha=limit)
+    if layer.threshold_N is None:
+        limit = float(-layer.neuron.threshold * ALIGN - 1)
+        return graph.add("ThresholdedRelu", [x], output, alpha=limit)
+    limit_N = graph.constant(f"{output}.limit_N", _ends(layer.threshold_N) - 1, np.float32)
+    silent = graph.add("Greater", [x, limit_N], f"{output}.silent")
+    rest = graph.constant(f"{output}.rest", 0, np.float32)
+    return graph.add("Where", [silent, x, rest], output)
 
 
 def fired(graph: Graph, layer: Layer[LoihiLIF], x: str) -> str:
     """Add the spikes, 0 or 1 in float32, from −x."""
-    limit = float(-layer.neuron.threshold * ALIGN)
-    return graph.add("HardSigmoid", [x], f"{layer.name}.fired", alpha=-1.0, beta=limit)
+    output = f"{layer.name}.fired"
+    if layer.threshold_N is None:
+        limit = float(-layer.neuron.threshold * ALIGN)
+        return graph.add("HardSigmoid", [x], output, alpha=-1.0, beta=limit)
+    limit_N = graph.constant(f"{output}.limit_N", _ends(layer.threshold_N), np.float32)
+    below = graph.add("Less", [x, limit_N], f"{output}.below")
+    return graph.cast(below, TensorProto.FLOAT, output)
+
+
+def _ends(threshold_N: Array) -> Array:
+    """Return −(vth << 6) of every neuron."""
+    return -threshold_N.astype(np.int64) * ALIGN
 
 
 def _leak(graph: Graph, state: str, share: int, negative: bool) -> str:
@@ -233,6 +261,8 @@ def _filtered_membrane(
     x = graph.add("Sub", [x, current], f"{name}.membrane")
     if bias is not None:
         each = np.repeat(np.asarray(bias, np.int64) * ALIGN, neurons // len(bias))
+        if layer.alive_N is not None:
+            each *= layer.alive_N.astype(np.int64)
         x = graph.add(
             "Sub", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
         )

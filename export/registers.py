@@ -52,6 +52,8 @@ MEMBRANE_DECAY = Register("membrane_decay", 12, 0, 4095)
 """dv, in 1/4096 a step."""
 THRESHOLD = Register("threshold", 17, 0, 131071)
 """vth, in units of the membrane shifted right by 6 bits."""
+ALIVE = Register("alive", 1, 0, 1)
+"""Of a faulty chip's file: whether the neuron takes input."""
 BIAS = Register("bias", 13, -4096, 4095)
 """Bias mantissa, sign included; netx fixes its exponent at 6."""
 
@@ -72,3 +74,7 @@ def _registers(layer: Layer[LoihiLIF]) -> Iterator[tuple[Register, Any]]:
     yield CURRENT_DECAY, layer.neuron.current_decay
     yield MEMBRANE_DECAY, layer.neuron.membrane_decay
     yield THRESHOLD, layer.neuron.threshold
+    if layer.threshold_N is not None:
+        yield THRESHOLD, layer.threshold_N
+    if layer.alive_N is not None:
+        yield ALIVE, layer.alive_N

@@ -11,6 +11,7 @@ summation.
 
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ from export.network import (
     Conv,
     FixedPointNetwork,
     HardSpikeNetwork,
+    Layer,
     LoihiLIF,
     Network,
     Shape,
     Synapse,
 )
 from export.netx_file import read_netx
-from hardware.synops import synaptic_operations
+from hardware.neurobench_measures import Tally
 from hardware.target import Availability, Progress, TargetRun, no_progress
 
 Array = NDArray[Any]
@@ -63,12 +65,16 @@ def clip24(membrane: Array) -> Array:
 
 
 def loihi_neurons(
-    activation_BTN: Array, bias_N: Array | int, neuron: LoihiLIF
+    activation_BTN: Array,
+    bias_N: Array | int,
+    neuron: LoihiLIF,
+    threshold_N: Array | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     """Run Loihi's neurons over all steps and return (spikes_BTN, membranes_BTN after the reset).
 
-    `activation_BTN` is Σ w·s, `bias_N` the bias mantissa with its exponent of 6. The equations are
-    those of `export.network`; both states start at zero.
+    `activation_BTN` is Σ w·s, `bias_N` the bias mantissa with its exponent of 6, `threshold_N` a
+    faulty chip's thresholds in the place of vth. The equations are those of `export.network`; both
+    states start at zero.
     """
     batch, steps, neurons = activation_BTN.shape
     spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
@@ -76,12 +82,13 @@ def loihi_neurons(
     u_BN = np.zeros((batch, neurons), np.int64)
     v_BN = np.zeros((batch, neurons), np.int64)
     bias = np.asarray(bias_N, np.int64) << ALIGN_BITS
+    vth = neuron.threshold if threshold_N is None else threshold_N.astype(np.int64)
     for t in range(steps):
         drive_BN = activation_BTN[:, t].astype(np.int64) << ALIGN_BITS
         u_BN = wrap24(truncated_product(u_BN, DECAY_UNITY - neuron.current_decay - 1) + drive_BN)
         kept_BN = truncated_product(v_BN, DECAY_UNITY - neuron.membrane_decay)
         v_BN = clip24(kept_BN + u_BN + bias)
-        fired_BN = v_BN > (neuron.threshold << ALIGN_BITS)
+        fired_BN = v_BN > (vth << ALIGN_BITS)
         v_BN[fired_BN] = 0
         spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, v_BN
     return spikes_BTN, membranes_BTN
@@ -139,19 +146,47 @@ class Trace:
         return list(self.spikes_BTN.values())[-1]
 
 
+@dataclass(frozen=True, eq=False)
+class FixedStates:
+    """What one layer read and went through, each `(B, T, N)`; membranes are after the reset."""
+
+    layer: Layer[LoihiLIF]
+    inputs_BTN: Array
+    spikes_BTN: NDArray[np.uint8]
+    membranes_BTN: NDArray[np.int32]
+    wrapped_currents: int
+
+
 def run_fixed(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
     """Run the fixed-point network in Loihi's integers over a batch of recordings."""
+    return _trace(fixed_states(network, spikes_BTCHW))
+
+
+def _trace(states: Iterable[FixedStates]) -> Trace:
+    spikes, membranes, wrapped = {}, np.zeros(0, np.int32), 0
+    for state in states:
+        spikes[state.layer.name], membranes = state.spikes_BTN, state.membranes_BTN
+        wrapped += state.wrapped_currents
+    return Trace(spikes, membranes, wrapped)
+
+
+def fixed_states(
+    network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]
+) -> Iterator[FixedStates]:
+    """Yield the states of every layer in turn, in Loihi's integers, over a batch of recordings."""
     x_BTN: Array = spikes_BTCHW.reshape(*spikes_BTCHW.shape[:2], -1)
-    spikes, membranes, largest, wrapped = {}, x_BTN, network.input_max, 0
+    largest = network.input_max
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         dtype = np.float32 if largest_sum(layer, largest) < (1 << 24) else np.float64
         activation = synapse_product(layer.synapse, x_BTN, shape, dtype)
-        limit = STATE_LIMIT >> ALIGN_BITS
-        wrapped += int(((activation > limit) | (activation <= -limit)).sum())
         bias = neuron_bias(layer.synapse, activation.shape[-1])
-        x_BTN, membranes = loihi_neurons(activation, bias, layer.neuron)
-        spikes[layer.name], largest = x_BTN, 1
-    return Trace(spikes, membranes, wrapped)
+        if layer.alive_N is not None:
+            activation, bias = activation * layer.alive_N.astype(dtype), bias * layer.alive_N
+        limit = STATE_LIMIT >> ALIGN_BITS
+        wrapped = int(((activation > limit) | (activation <= -limit)).sum())
+        spikes_BTN, membranes_BTN = loihi_neurons(activation, bias, layer.neuron, layer.threshold_N)
+        yield FixedStates(layer, x_BTN, spikes_BTN, membranes_BTN, wrapped)
+        x_BTN, largest = spikes_BTN, 1
 
 
 def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
@@ -193,21 +228,43 @@ class ReferenceTarget:
         """Run `model.net`; see `hardware.target.Target`."""
         network = read_netx(artefacts / "model.net")
         chunk, total, outputs, layers = chunk_size(network), len(spikes_BTCHW), [], []
-        counts = {"synops": 0, "wrapped_currents": 0, "readout_resets": 0}
-        seconds = 0.0
+        counts, tally = {"wrapped_currents": 0, "readout_resets": 0}, Tally(network)
+        watch = _Watch()
         for start in range(0, total, chunk):
-            part, started = spikes_BTCHW[start : start + chunk], time.perf_counter()
-            trace = run_fixed(network, part)
-            seconds += time.perf_counter() - started
+            states = watch.times(fixed_states(network, spikes_BTCHW[start : start + chunk]))
+            trace = _trace(_tallied(states, tally))
             outputs.append(trace.last if network.readout == "count" else trace.membranes_BTN)
             layers.append(trace.spikes_BTN if record_layers else {})
-            counts["synops"] += _operations(network, part, trace)
             counts["wrapped_currents"] += trace.wrapped_currents
             counts["readout_resets"] += int(trace.last.sum()) * (network.readout == "membrane")
             progress(min(start + chunk, total), total)
         recorded = {key: np.concatenate([part[key] for part in layers]) for key in layers[0]}
         result = np.concatenate(outputs).astype(np.int32)
-        return TargetRun(result, seconds, layers_BTN=recorded, details=dict(counts))
+        details = {"synops": tally.operations, **counts, "neurobench": tally.measures()}
+        return TargetRun(result, watch.seconds, layers_BTN=recorded, details=details)
+
+
+@dataclass
+class _Watch:
+    """Seconds that it takes to make values, without those of what is done with them."""
+
+    seconds: float = 0.0
+
+    def times(self, states: Iterator[FixedStates]) -> Iterator[FixedStates]:
+        """Yield the states as they are made."""
+        while True:
+            started = time.perf_counter()
+            state = next(states, None)
+            self.seconds += time.perf_counter() - started
+            if state is None:
+                return
+            yield state
+
+
+def _tallied(states: Iterable[FixedStates], tally: Tally) -> Iterator[FixedStates]:
+    for index, state in enumerate(states):
+        tally.add(index, state.inputs_BTN, state.spikes_BTN, state.membranes_BTN)
+        yield state
 
 
 def chunk_size(network: Network[Any]) -> int:
@@ -221,11 +278,3 @@ def chunk_size(network: Network[Any]) -> int:
         taps = layer.synapse.weight[0].size if isinstance(layer.synapse, Conv) else 1
         widest = max(widest, math.prod(shape[1:]) * taps * 5 + math.prod(shape) * 40)
     return max(1, _CHUNK_BYTES // (widest * network.steps))
-
-
-def _operations(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8], trace: Trace) -> int:
-    inputs = [spikes_BTCHW.reshape(*spikes_BTCHW.shape[:2], -1), *trace.spikes_BTN.values()]
-    return sum(
-        synaptic_operations(layer.synapse, shape, inputs_BTN)
-        for layer, shape, inputs_BTN in zip(network.layers, network.shapes, inputs, strict=False)
-    )

@@ -15,9 +15,22 @@ from export.network import Conv, Shape, Synapse
 
 def fan_out(synapse: Synapse, input_shape: Shape) -> NDArray[np.int64]:
     """Return how many nonzero synapses leave each input neuron, `(N,)` in (C, H, W) order."""
+    return _reached(synapse, input_shape, synapse.weight != 0)
+
+
+def dense_operations(synapse: Synapse, input_shape: Shape) -> int:
+    """Return the operations of a step in which every input and every weight counts.
+
+    Zeros that a convolution pads with are no inputs.
+    """
+    return int(_reached(synapse, input_shape, np.ones(synapse.weight.shape, np.bool_)).sum())
+
+
+def _reached(synapse: Synapse, input_shape: Shape, present: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many synapses leave each input neuron through weights that are `present`."""
+    present_CHW = np.count_nonzero(present, axis=0)
     if not isinstance(synapse, Conv):
-        return np.asarray(np.count_nonzero(synapse.weight_OI, axis=0), np.int64)
-    present_CHW = np.count_nonzero(synapse.weight_OIHW, axis=0)
+        return np.asarray(present_CHW, np.int64)
     (_, rows, columns), (pad_h, pad_w) = input_shape, synapse.padding
     _, out_rows, out_columns = synapse.output_shape(input_shape)
     stride_h, stride_w = synapse.stride

@@ -12,10 +12,13 @@ from export.files import read_json
 from pipeline import __version__, compare_command, sweep_command
 from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
+from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
 from pipeline.latency import command as latency_command
+from pipeline.open_page import open_page
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
+from pipeline.robustness import command as robustness_command
 from pipeline.run_dir import CONFIG_FILE
 from pipeline.stages import STAGE_NAMES, load_run, require_targets, run_stages
 from pipeline.theory import command as theory_command
@@ -41,7 +44,7 @@ _COMMANDS = {
         "run the deployed files on every target",
         "hardspike evaluate runs/quickstart --force",
     ),
-    "report": ("gather figures, page and pictures", "hardspike report runs/quickstart --json"),
+    "report": ("gather figures, page and pictures", "hardspike report runs/quickstart --open"),
     "theory": (
         "hold the theory's bounds and assumptions against a trained run",
         "hardspike theory runs/quickstart --samples 64",
@@ -49,6 +52,14 @@ _COMMANDS = {
     "latency": (
         "time a run's deployed files on this processor, beside their synapse products alone",
         "hardspike latency runs/quickstart --threads 1,2",
+    ),
+    "energy": (
+        "model what the deployed network would cost on Loihi 1: cores, energy, time",
+        "hardspike energy runs/quickstart --recordings 20",
+    ),
+    "robustness": (
+        "run a deployed network under corrupted recordings and faults of the chip",
+        "hardspike robustness runs/quickstart --limit 200",
     ),
     "targets": ("list targets and whether they can run here", "hardspike targets"),
     "data": (
@@ -97,6 +108,10 @@ def _parser() -> argparse.ArgumentParser:
                 theory_command.add_arguments(command)
             case "latency":
                 latency_command.add_arguments(command)
+            case "energy":
+                energy_command.add_arguments(command)
+            case "robustness":
+                robustness_command.add_arguments(command)
             case _:
                 _add_experiment(command, name)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -119,6 +134,8 @@ def _add_experiment(command: argparse.ArgumentParser, name: str) -> None:
             dest="overrides",
             help="set one key of the experiment; may be given again",
         )
+    if name == "report":
+        command.add_argument("--open", action="store_true", help="open report.html in the browser")
     if name != "data":
         command.add_argument("--force", action="store_true", help="do it again though it is done")
 
@@ -155,6 +172,10 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             theory_command.carry_out(options)
         case "latency":
             latency_command.carry_out(options)
+        case "energy":
+            energy_command.carry_out(options)
+        case "robustness":
+            robustness_command.carry_out(options)
         case "run":
             _work(options, STAGE_NAMES)
         case stage:
@@ -193,10 +214,12 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
     run_stages(config, run, stages, reporter, options.force, team=team)
     last = stages[-1]
-    from pipeline.report import corruption_rows, ladder_rows, read_report, target_rows
+    from pipeline.report import HTML, corruption_rows, ladder_rows, read_report, target_rows
 
     if last == "report":
         report = read_report(run)
+        if getattr(options, "open", False):
+            open_page(run / last / HTML, Reporter(options.quiet))
         if options.json:
             print_json(report)
         else:
@@ -204,8 +227,14 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
             print_table(f"{config.name}: targets", target_rows(report))
             if report["corruptions"]:
                 print_table(f"{config.name}: corrupted recordings", corruption_rows(report))
+            print(report["verdict"]["sentence"])
     elif options.json:
         print_json(read_json(run / last / _RESULTS[last]))
+    elif last == "train":
+        from pipeline.cost_page import cost_rows
+
+        cost = cost_rows(read_json(run / last / _RESULTS[last]))
+        print_table(f"{config.name}: training", list(zip(*cost, strict=True)))
     if "evaluate" in stages:
         require_targets(run)
 

@@ -18,7 +18,8 @@ class Figures:
     """Accuracies are shares of the test recordings; `seconds` is training alone.
 
     `deployed` is that of the deployed file on the reference target, `ci95` its Wilson interval
-    over `n` recordings. `smooth` is None where training was with a hard forward.
+    over `n` recordings. `smooth` is None where training was with a hard forward, `joules` where
+    nothing counted them, both those and `flops` in runs of before they were.
     """
 
     smooth: float | None
@@ -30,6 +31,8 @@ class Figures:
     synops: float
     seconds: float
     gradient_evaluations: int
+    flops: int | None
+    joules: float | None
     device: str
     threads: int
     corruptions: Mapping[str, float]
@@ -56,7 +59,7 @@ def read_figures(run: Path, config: Config) -> Figures:
     evaluated = read_json(run / "evaluate" / "evaluation.json")
     try:
         rungs = {rung["step"]: rung["accuracy"] for rung in converted["ladder"]}
-        deployed = evaluated["targets"][_ORACLE]
+        deployed, joules = evaluated["targets"][_ORACLE], cost.get("joules")
         return Figures(
             smooth=rungs.get("smooth"),
             hard=rungs["hard_float"],
@@ -67,6 +70,8 @@ def read_figures(run: Path, config: Config) -> Figures:
             synops=evaluated["synops_per_sample"],
             seconds=cost["seconds"],
             gradient_evaluations=cost["gradient_evaluations"],
+            flops=cost.get("flops"),
+            joules=joules if isinstance(joules, int | float) else None,
             device=cost["device"],
             threads=cost["threads"],
             corruptions={

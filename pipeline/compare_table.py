@@ -120,6 +120,8 @@ _MEASURES: Mapping[str, Callable[[Figures], float | None]] = {
     "synops": lambda figures: figures.synops,
     "seconds": lambda figures: figures.seconds,
     "gradient_evaluations": lambda figures: figures.gradient_evaluations,
+    "flops": lambda figures: figures.flops,
+    "joules": lambda figures: figures.joules,
 }
 
 
@@ -138,6 +140,21 @@ def _values(runs: Sequence[Run]) -> dict[str, Value]:
             spread = statistics.stdev(numbers) if len(numbers) > 1 else None
             found[name] = Value(statistics.fmean(numbers), spread)
     return found
+
+
+def require_cost(rows: Rows, cost: str) -> None:
+    """Refuse a measure of cost that a run lacks.
+
+    Raises:
+        HardspikeError: one line that names the first such run.
+    """
+    for row in rows.rows:
+        for run in row.runs:
+            if _MEASURES[cost](run.figures) is None:
+                raise HardspikeError(
+                    f"--cost {cost}: {run.path} has none in train/cost.json; allowed is a cost "
+                    "that all runs have, such as seconds"
+                )
 
 
 def table_rows(rows: Rows) -> list[Sequence[str]]:
@@ -168,6 +185,9 @@ def table_rows(rows: Rows) -> list[Sequence[str]]:
     measure("SynOps", "synops", ",.0f")
     measure("train s", "seconds", ",.1f")
     measure("gradients", "gradient_evaluations", ",.0f")
+    for title, name, form in (("FLOPs", "flops", ".3g"), ("joules", "joules", ",.0f")):
+        if any(name in row.values for row in rows.rows):
+            measure(title, name, form)
     for name in dict.fromkeys(
         name for row in rows.rows for run in row.runs for name in run.figures.corruptions
     ):

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from export.network import Readout
 from hardware.loihi.scale_search import Rounding, ScaleBy
-from pipeline.data.corruptions import Corruption, label
+from pipeline.data.corruptions import Corruption, label, refusal
 from pipeline.data.settings import DataSettings
 from pipeline.neuron import Forward
 from pipeline.schema import Model
@@ -282,6 +282,14 @@ class Config(Model):
     train: Annotated[SAST | ADMM, Field(discriminator="method")]
     convert: ConvertSettings = ConvertSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+
+    @model_validator(mode="after")
+    def _source_can_have_the_corruptions(self) -> "Config":
+        for corruption in self.evaluate.corruptions:
+            refused = refusal(corruption, self.data.source)
+            if refused is not None:
+                raise ValueError(f"evaluate.corruptions: {refused}")
+        return self
 
     @model_validator(mode="after")
     def _refit_has_a_readout(self) -> "Config":

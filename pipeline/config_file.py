@@ -5,6 +5,7 @@ import json
 import os
 import types
 import typing
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from export.errors import HardspikeError
 from pipeline.config import Config
 
+ModelT = typing.TypeVar("ModelT", bound=BaseModel)
 TAGS = ("kind", "type", "method")
 """Keys that say which model a section is of."""
 
@@ -51,16 +53,32 @@ def parse_config(tree: Any, source: str, overrides: typing.Sequence[str] = ()) -
     Raises:
         HardspikeError: all faults, one line each.
     """
+    return parse_model(Config, tree, source, lambda path: _origin(path, source, overrides))
+
+
+def parse_model(
+    root: type[ModelT],
+    tree: Any,
+    source: str,
+    origin: Callable[[str], str] | None = None,
+) -> ModelT:
+    """Check a tree of plain values against the model `root`.
+
+    A fault begins with `source`, or with what `origin` returns for the dotted path of its key.
+
+    Raises:
+        HardspikeError: all faults, one line each.
+    """
     try:
         text = json.dumps(tree, default=str)
     except (TypeError, ValueError, RecursionError) as error:
         raise HardspikeError(f"{source}: is not a tree of text keys ({error})") from error
     try:
-        return Config.model_validate_json(text)
+        return root.model_validate_json(text)
     except ValidationError as error:
-        lines = [_fault(item) for item in error.errors()]
+        lines = [_fault(item, root) for item in error.errors()]
     raise HardspikeError(
-        *(f"{_origin(path, source, overrides)}: {path}: {text}" for path, text in lines)
+        *(f"{origin(path) if origin else source}: {path}: {text}" for path, text in lines)
     )
 
 
@@ -178,9 +196,9 @@ def _step(node: Any, part: str, override: str) -> Any:
     raise HardspikeError(f"--set {override}: found {part!r}, allowed {allowed}")
 
 
-def _fault(item: ErrorDetails) -> tuple[str, str]:
+def _fault(item: ErrorDetails, root: type[BaseModel]) -> tuple[str, str]:
     """Put one pydantic fault into words: its dotted path, and what was found and is allowed."""
-    keys, model = _walk(item["loc"])
+    keys, model = _walk(item["loc"], root)
     path = ".".join(keys) or "(top)"
     found = f"found {_short(item['input'])}"
     match item["type"]:
@@ -211,14 +229,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _walk(loc: tuple[int | str, ...]) -> tuple[list[str], set[str]]:
+def _walk(loc: tuple[int | str, ...], root: type[BaseModel]) -> tuple[list[str], set[str]]:
     """Follow a fault's location through the models, dropping the tags of discriminated unions.
 
     Returns the keys as the file has them, and the keys allowed beside the last one.
     """
     keys: list[str] = []
-    candidates: list[type[BaseModel]] = [Config]
-    allowed: set[str] = set(Config.model_fields)
+    candidates: list[type[BaseModel]] = [root]
+    allowed: set[str] = set(root.model_fields)
     for part in loc:
         if isinstance(part, str) and len(candidates) > 1:
             tagged = [model for model in candidates if part in _tags(model)]

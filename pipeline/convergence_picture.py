@@ -28,7 +28,7 @@ _FEW = 12
 
 
 @dataclass(frozen=True)
-class _Panel:
+class Panel:
     """A panel: its title, the words its keys begin with, what its values are multiplied by.
 
     `axis`: from zero, around the values, or logarithmic; positive values that are wide apart make
@@ -42,7 +42,7 @@ class _Panel:
 
 
 @dataclass(frozen=True)
-class _Curve:
+class HistoryCurve:
     """One key of the history; `name` is the key without its layer's number."""
 
     key: str
@@ -50,22 +50,22 @@ class _Curve:
     layer: int | None
 
 
-_PANELS = (
-    _Panel("accuracy of the hard network, %", ("training_hard", "validation_hard"), 100),
-    _Panel("objective, a recording", ("objective", "mismatch")),
-    _Panel("primal residual", ("residual",)),
-    _Panel("step size", ("step",)),
-    _Panel("agreement of relaxed and true spikes, %", ("agreement", "overlap"), 100, "around"),
-    _Panel("slack of the spikes", ("slack",)),
-    _Panel("steps at which a neuron fires, %", ("rate",), 100),
-    _Panel("condition of the Gram matrix", ("condition",), axis="log"),
+PANELS = (
+    Panel("accuracy of the hard network, %", ("training_hard", "validation_hard"), 100),
+    Panel("objective, a recording", ("objective", "mismatch")),
+    Panel("primal residual", ("residual",)),
+    Panel("step size", ("step",)),
+    Panel("agreement of relaxed and true spikes, %", ("agreement", "overlap"), 100, "around"),
+    Panel("slack of the spikes", ("slack",)),
+    Panel("steps at which a neuron fires, %", ("rate",), 100),
+    Panel("condition of the Gram matrix", ("condition",), axis="log"),
 )
 
 
 def convergence_picture(history: History, best_epoch: int, path: Path) -> None:
     """Draw what is known of every pass; `best_epoch`, counted from 1, is marked."""
     keys = columns(history)
-    found = [(panel, curves) for panel in _PANELS if (curves := _curves(panel, keys))]
+    found = [(panel, curves) for panel in PANELS if (curves := panel_curves(panel, keys))]
     rows = -(-len(found) // 2)
     figure = Figure(figsize=(7.4, 0.6 + 1.75 * rows), layout="constrained")
     places = figure.subplots(rows, 2, sharex=True, squeeze=False).flatten()
@@ -81,17 +81,18 @@ def convergence_picture(history: History, best_epoch: int, path: Path) -> None:
     save_picture(figure, path)
 
 
-def _curves(panel: _Panel, keys: Iterable[str]) -> list[_Curve]:
+def panel_curves(panel: Panel, keys: Iterable[str]) -> list[HistoryCurve]:
+    """Return those of a history's keys that a panel shows."""
     curves = []
     for key in keys:
         name, layer = split_layer(key)
         if any(name == word or name.startswith(f"{word}_") for word in panel.words):
-            curves.append(_Curve(key, name, layer))
+            curves.append(HistoryCurve(key, name, layer))
     return curves
 
 
 def _draw(
-    axes: Any, panel: _Panel, curves: Sequence[_Curve], history: History, best_epoch: int
+    axes: Any, panel: Panel, curves: Sequence[HistoryCurve], history: History, best_epoch: int
 ) -> None:
     names = list(dict.fromkeys(curve.name for curve in curves))
     axes.axvline(best_epoch, color=_MUTED, linewidth=1.0)
@@ -111,7 +112,7 @@ def _draw(
     _plain(axes)
 
 
-def _scale(axes: Any, panel: _Panel, low: float, high: float) -> None:
+def _scale(axes: Any, panel: Panel, low: float, high: float) -> None:
     wide = low > 0 and high / low > _WIDE
     if not wide and panel.axis != "log":
         if panel.axis == "zero" and low >= 0:
@@ -130,7 +131,7 @@ def _points(key: str, history: History, factor: float) -> dict[int, float]:
     return {index: factor * entry[key] for index, entry in enumerate(history, 1) if key in entry}
 
 
-def _look(curve: _Curve, names: Sequence[str]) -> dict[str, Any]:
+def _look(curve: HistoryCurve, names: Sequence[str]) -> dict[str, Any]:
     """Return colour and dashes: of layers, the colour is the layer and the dashes are the name."""
     place = names.index(curve.name)
     if curve.layer is None:
@@ -143,7 +144,7 @@ def _colour(layer: int) -> str:
     return _COLOURS[(layer - 1) % len(_COLOURS)]
 
 
-def _names(axes: Any, curves: Sequence[_Curve], names: Sequence[str]) -> None:
+def _names(axes: Any, curves: Sequence[HistoryCurve], names: Sequence[str]) -> None:
     """Say which line is which, in the panel; a layer's colour is said above all panels."""
     first = {curve.name: curve for curve in reversed(curves)}
     entries = []

@@ -18,6 +18,7 @@ from export.network import FixedPointNetwork, HardSpikeNetwork, decide
 from hardware.loihi.discretize import discretize, scale_facts
 from hardware.membrane_error import InputStatistics, input_statistics
 from hardware.reference import Trace, chunk_size, run_fixed, run_float
+from pipeline.accuracy_loss import changed
 from pipeline.calibrate import calibrate_thresholds
 from pipeline.config import Config
 from pipeline.data.events import COUNT_MAX, Dataset
@@ -66,8 +67,13 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     write_network(fixed, folder / FIXED)
     rungs[FIXED_POINT] = _decisions(fixed, run_fixed, test, reporter)
     ladder = [{"step": step} | score(classes, test.labels_B) for step, classes in rungs.items()]
+    deployed_classes = rungs.pop(FIXED_POINT)
     facts = {
         "ladder": ladder,
+        "changed": {
+            step: changed(classes, deployed_classes, test.labels_B)
+            for step, classes in rungs.items()
+        },
         "parting": _parting(deployed, fixed, test, HARD if calibration is None else CALIBRATED),
         "scales": scales,
         "calibration": calibration,

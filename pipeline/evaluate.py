@@ -79,6 +79,7 @@ def evaluate_stage(config: Config, deployed: Path, folder: Path, reporter: Repor
         "targets": entries,
         "corruptions": corruptions,
         "synops_per_sample": oracle.details["synops"] / len(test),
+        "neurobench": oracle.details["neurobench"],
         "readout": network.readout,
         "wrapped_currents": oracle.details["wrapped_currents"],
         "readout_resets": oracle.details["readout_resets"],
@@ -140,7 +141,7 @@ def _measure(
         "samples_per_second": len(index_B) / run.seconds,
         "seconds": run.seconds,
         "startup_seconds": run.startup_seconds,
-        "details": run.details,
+        "details": {key: value for key, value in run.details.items() if key != "neurobench"},
     }
     if entry["spike_agreement"] < 1:
         recording, step = map(int, np.argwhere(run.outputs_BTN != expected)[0][:2])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _Z95 = 1.959963984540054
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+def wilson_interval(correct: float, total: int) -> tuple[float, float]:
     """Return the 95% interval of a share, after Wilson (1927)."""
     share, z2 = correct / total, _Z95**2
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)

@@ -19,12 +19,13 @@ from matplotlib.transforms import Bbox
 from export.files import replacing
 from pipeline.compare_table import Row, Rows, one_machine
 
-Cost = Literal["seconds", "gradient_evaluations"]
+Cost = Literal["seconds", "gradient_evaluations", "flops", "joules"]
 _DPI = 150
 _INK, _ACCENT, _MUTED, _FAINT = "#1f2933", "#0b6e99", "#7b8794", "#b8c4ce"
 _MARKERS = {8: "o", 7: "h", 6: "D", 5: "p", 4: "s", 3: "^", 2: "v"}
 _MIXED = "X"
 _LOG_RATIO = 10
+_LARGE = 1e9
 _LABEL = 44
 _MANY = 14
 _DISTANCES = (7, 16, 28, 42, 60)
@@ -91,7 +92,7 @@ def _scales(axes: Any, rows: Rows, points: Sequence[tuple[float, float]]) -> Non
     if low > 0 and high > _LOG_RATIO * low:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(_number))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(low / 1.5, high * 1.8)
     else:
@@ -100,6 +101,10 @@ def _scales(axes: Any, rows: Rows, points: Sequence[tuple[float, float]]) -> Non
     ends = [end for row in rows.rows for end in row.interval]
     room = max(1.0, 0.08 * (max(ends) - min(ends)))
     axes.set_ylim(max(0.0, min(ends) - room), min(100.0, max(ends) + room) + 0.2)
+
+
+def _number(value: float, _: int) -> str:
+    return f"{value:.3g}" if value >= _LARGE else f"{value:,.12g}"
 
 
 def _front_line(axes: Any, front: Sequence[tuple[float, float]]) -> None:
@@ -137,8 +142,10 @@ def _shape(row: Row) -> str:
 def _cost_in_words(rows: Rows, cost: Cost) -> str:
     if cost == "gradient_evaluations":
         return "gradient evaluations in training"
-    machine = one_machine(rows)
-    return f"training, s ({'on different machines' if machine is None else f'on {machine}'})"
+    if cost == "flops":
+        return "FLOPs in training"
+    machine, unit = one_machine(rows), "s" if cost == "seconds" else "J"
+    return f"training, {unit} ({'on different machines' if machine is None else f'on {machine}'})"
 
 
 def _legend(axes: Any, rows: Rows) -> None:

@@ -84,7 +84,7 @@ def raster_picture(
     figure.set_layout_engine("constrained")
     axes = figure.subplots(len(layers), len(targets), sharex=True, squeeze=False)
     for row, (layer, expected_TN) in enumerate(layers.items()):
-        rows = _most_active(expected_TN)
+        rows = most_active(expected_TN)
         for column, target in enumerate(targets):
             shown_TN = input_TN if layer == "input" else grids_TN[target][layer]
             panel = axes[row][column]
@@ -111,7 +111,8 @@ def _plain_text(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _most_active(spikes_TN: NDArray[np.uint8]) -> NDArray[np.int64]:
+def most_active(spikes_TN: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the 120 neurons with the most spikes, or all of fewer, by their index."""
     counts = np.count_nonzero(spikes_TN, axis=0)
     return np.sort(np.argsort(-counts, kind="stable")[:_MAX_ROWS])
 

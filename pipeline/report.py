@@ -14,21 +14,31 @@ from safetensors.numpy import load_file
 from export.errors import HardspikeError
 from export.files import read_json, write_bytes, write_json
 from export.network import Readout, decide
+from export.netx_file import read_netx
+from pipeline.beside import read_beside
 from pipeline.config import Config
 from pipeline.config_file import config_tree
 from pipeline.convergence_page import convergence_section, draw_convergence
 from pipeline.conversion_page import SCALE_NOTE, calibration_lines, scale_rows
 from pipeline.convert import LADDER
+from pipeline.cost_page import cost_note, cost_rows
 from pipeline.data.settings import step_ms
+from pipeline.energy.table import energy_section
 from pipeline.evaluate import ORACLE, OUTPUTS, RASTER, RESULTS
+from pipeline.layer_facts import layer_facts
 from pipeline.metrics import confusion
+from pipeline.neurobench_page import neurobench_note, neurobench_rows
 from pipeline.pictures import confusion_picture, ladder_picture, raster_picture
 from pipeline.progress import Reporter
+from pipeline.report_page.page import report_page
+from pipeline.report_page.sections import read_sources
+from pipeline.robustness.section import robustness_section
 from pipeline.run_dir import StageFolder
 from pipeline.train import COST
+from pipeline.verdict import judge
 
 SCHEMA = "hardspike.report/1"
-JSON, PAGE = "report.json", "report.md"
+JSON, PAGE, HTML = "report.json", "report.md", "report.html"
 PICTURES = ("ladder.png", "confusion.png", "raster.png")
 _COST_KEYS = (
     "method",
@@ -41,19 +51,17 @@ _COST_KEYS = (
 
 
 def report_stage(config: Config, run: Path, folder: Path, reporter: Reporter) -> list[str]:
-    """Write `report.json`, `report.md` and the pictures; return their names."""
+    """Write `report.json`, `report.html`, `report.md` and its pictures; return their names."""
     report = build_report(config, run)
     write_json(folder / JSON, report)
     ladder_picture(report["ladder"], folder / PICTURES[0])
-    tensors = load_file(run / "evaluate" / OUTPUTS)
-    classes = report["classes"]
-    counts = _confusion(tensors, report["readout"], len(classes))
-    confusion_picture(counts, classes, folder / PICTURES[1])
+    confusion_picture(np.array(report["confusion"]), report["classes"], folder / PICTURES[1])
     _raster(config, run, report, folder / PICTURES[2])
     pictures = [*PICTURES, *draw_convergence(run, report["training"], folder)]
     write_bytes(folder / PAGE, markdown(report).encode())
-    reporter.line(f"report    {folder / PAGE}")
-    return [JSON, PAGE, *pictures]
+    write_bytes(folder / HTML, report_page(read_sources(config, run, report)))
+    reporter.line(f"report    {folder / HTML}")
+    return [JSON, HTML, PAGE, *pictures]
 
 
 def build_report(config: Config, run: Path) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         for name, entry in targets.items()
         if "accuracy" in entry
     ]
-    return {
+    report = {
         "schema": SCHEMA,
         "name": config.name,
         "config": config_tree(config),
@@ -78,22 +86,29 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "training": {key: cost[key] for key in _COST_KEYS}
         | {key: value for key, value in cost.items() if key not in _COST_KEYS},
         "ladder": converted["ladder"] + rungs,
+        "changed": converted.get("changed"),
         "parting": converted["parting"],
         "scales": converted.get("scales", []),
         "calibration": converted.get("calibration"),
         "targets": targets,
         "corruptions": evaluated["corruptions"],
         "synops_per_sample": evaluated["synops_per_sample"],
+        "neurobench": evaluated.get("neurobench"),
         "readout": evaluated["readout"],
         "wrapped_currents": evaluated["wrapped_currents"],
         "readout_resets": evaluated["readout_resets"],
         "raster": evaluated["raster"],
         "classes": converted["classes"],
+        "confusion": _confusion(run, evaluated["readout"], len(converted["classes"])).tolist(),
+        "layers": layer_facts(read_netx(run / "deploy" / "model.net")),
         "artifacts": [entry | {"path": f"deploy/{entry['path']}"} for entry in deployed],
+        **read_beside(run),
     }
+    return report | {"verdict": judge(report).as_json()}
 
 
-def _confusion(tensors: Mapping[str, Any], readout: Readout, classes: int) -> NDArray[np.int64]:
+def _confusion(run: Path, readout: Readout, classes: int) -> NDArray[np.int64]:
+    tensors = load_file(run / "evaluate" / OUTPUTS)
     predictions = decide(tensors[f"{ORACLE}.outputs"], readout)
     labels = tensors["labels"][tensors[f"{ORACLE}.index"]]
     return confusion(predictions, labels, classes)
@@ -190,6 +205,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         [
             f"# {report['name']}",
             "",
+            f"**{report['verdict']['sentence']}**",
+            "",
             "## Accuracy, step by step",
             *_table(ladder_rows(report)),
             "",
@@ -210,14 +227,18 @@ def markdown(report: Mapping[str, Any]) -> str:
             f"Synaptic operations: {report['synops_per_sample']:,.0f} a recording. "
             f"Currents that wrapped around 24 bits: {report['wrapped_currents']:,}. "
             f"Membrane readouts that reached their register's end: {report['readout_resets']:,}.",
+            *_neurobench_section(report["neurobench"]),
             "",
             "![confusion](confusion.png)",
             "",
             "![raster](raster.png)",
             *_corruption_section(report),
+            *energy_section(report["energy"]),
+            *robustness_section(report["robustness"]),
             "",
             "## Training",
-            *_table(_cost_rows(report)),
+            *_table(cost_rows(report["training"])),
+            *cost_note(report["training"]),
             *convergence_section(report["training"]),
             "",
             "## Files",
@@ -248,19 +269,11 @@ def _scale_section(scales: Sequence[Mapping[str, Any]]) -> list[str]:
     return ["", "## Integer weights", *_table(scale_rows(scales)), "", SCALE_NOTE] if scales else []
 
 
-def _cost_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
-    training = report["training"]
-    return [
-        ("method", "device", "seconds", "samples/s", "gradient evaluations", "peak memory"),
-        (
-            training["method"],
-            training["device"],
-            f"{training['seconds']:.1f}",
-            f"{training['samples_per_second']:,.0f}",
-            f"{training['gradient_evaluations']:,}",
-            f"{training['peak_memory_bytes'] / 2**20:,.0f} MiB",
-        ),
-    ]
+def _neurobench_section(measures: Mapping[str, Any] | None) -> list[str]:
+    if measures is None:
+        return []
+    note = neurobench_note(measures)
+    return ["", "## NeuroBench's measures", *_table(neurobench_rows(measures)), "", note]
 
 
 def _file_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:

@@ -245,11 +245,14 @@ def digest(value: Any) -> str:
 
 
 def source_digest(modules: Sequence[str]) -> str:
-    """Return one SHA-256 over the source files below `modules` (files or packages)."""
+    """Return one SHA-256 over the source files below `modules` (files, packages or patterns)."""
     files: list[Path] = []
     for module in modules:
         path = _ROOT / module
-        files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        if "*" in module:
+            files += sorted(_ROOT.glob(module))
+        else:
+            files += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return digest([[file.relative_to(_ROOT).as_posix(), sha256(file)] for file in files])
 
 

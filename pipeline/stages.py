@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256, write_json
+from pipeline.beside import beside_hashes
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config
 from pipeline.data.paths import digits_file, expanded
@@ -80,6 +81,7 @@ STAGES = (
         (
             *_TRAIN,
             "pipeline/convert.py",
+            "pipeline/accuracy_loss.py",
             "pipeline/calibrate.py",
             "pipeline/metrics.py",
             "hardware",
@@ -107,8 +109,20 @@ STAGES = (
         ("name", "data"),
         (
             *_DATA,
+            "export",
             "pipeline/report.py",
+            "pipeline/report_page",
+            "pipeline/report_page/templates/*",
+            "pipeline/beside.py",
+            "pipeline/verdict.py",
+            "pipeline/accuracy_loss.py",
+            "pipeline/layer_facts.py",
+            "pipeline/robustness/section.py",
+            "pipeline/robustness/table.py",
+            "pipeline/energy/table.py",
             "pipeline/conversion_page.py",
+            "pipeline/cost_page.py",
+            "pipeline/neurobench_page.py",
             "pipeline/pictures.py",
             "pipeline/convergence_page.py",
             "pipeline/convergence_picture.py",
@@ -273,16 +287,17 @@ def _sections(stage: Stage, config: Config) -> dict[str, Any]:
 
 def _inputs(stage: Stage, config: Config, run: Path) -> dict[str, str]:
     """Return the hashes of all that a stage reads: files of earlier stages, and recordings."""
-    recordings = {_RECORDINGS: _recordings(config)} if "data" in stage.sections else {}
+    recordings = {_RECORDINGS: recordings_digest(config)} if "data" in stage.sections else {}
     return _files(stage, run) | recordings
 
 
 def _files(stage: Stage, run: Path) -> dict[str, str]:
-    return {
+    files = {
         f"{name}/{path}": sha
         for name in stage.reads
         for path, sha in StageFolder(run, name).outputs().items()
     }
+    return files | (beside_hashes(run) if stage.name == _REPORT else {})
 
 
 def _key(stage: Stage, config: Config, run: Path) -> str:
@@ -292,7 +307,7 @@ def _key(stage: Stage, config: Config, run: Path) -> str:
     return digest([_sections(stage, config), inputs, sources, versions])
 
 
-def _recordings(config: Config) -> str:
+def recordings_digest(config: Config) -> str:
     """Return a fingerprint of the recordings: the user's files, or the digits behind them."""
     root = getattr(config.data.source, "root", None)
     return sha256(digits_file()) if root is None else _tree_digest(expanded(root))

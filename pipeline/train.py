@@ -27,6 +27,7 @@ from pipeline.training.admm.exchange import Exchange
 from pipeline.training.admm.settings import ADMM
 from pipeline.training.admm.train import train_admm
 from pipeline.training.checkpoint import read_tensors, write_tensors
+from pipeline.training.cost import TrainingCost
 from pipeline.training.history_files import write_history
 from pipeline.training.hybrid import train_sast
 from pipeline.training.loop import TrainResult
@@ -130,17 +131,7 @@ def _write(result: TrainResult, config: Config, exchange: Exchange, folder: Path
         "network": config_tree(config.network),
     }
     write_tensors(folder / MODEL, result.weights, {"hardspike": json.dumps(header)})
-    cost = {
-        "method": config.train.method,
-        "device": _device_name(result.device),
-        "threads": torch.get_num_threads(),
-        "seconds": progress.seconds,
-        "samples_per_second": progress.samples / progress.seconds,
-        "gradient_evaluations": progress.gradient_evaluations,
-        "peak_memory_bytes": progress.peak_memory_bytes,
-        "epochs": progress.epoch,
-        "best_epoch": progress.best_epoch + 1,
-    }
+    cost = TrainingCost.of(progress, config.train.method, _device_name(result.device)).as_json()
     if exchange.ranks > 1:
         sent = sum(entry["bytes_sent"] for entry in progress.history)
         cost |= {

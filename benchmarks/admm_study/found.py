@@ -84,6 +84,14 @@ def ratios(laps: Sequence[Lap]) -> list[float]:
     return list(first.values())
 
 
+def lengths(laps: Sequence[Lap]) -> list[float]:
+    """Return ADMM's seconds over the surrogate's for as many passes as epochs, one a heat."""
+    whole = {(lap.seed, len(lap.seconds), lap.method): lap.seconds[-1] for lap in laps}
+    heats = sorted({(lap.seed, len(lap.seconds)) for lap in laps})
+    pairs = [[whole.get((*heat, method)) for method in METHODS] for heat in heats]
+    return [admm / surrogate for admm, surrogate in pairs if admm and surrogate]
+
+
 def levels(laps: Sequence[Lap]) -> Iterator[tuple[int, float, float | None, float | None]]:
     """Yield seed, a validation accuracy, and each method's least seconds until it.
 

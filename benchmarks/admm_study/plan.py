@@ -80,7 +80,7 @@ def _each(dataset: str, arms: Sequence[str], seed: int) -> Iterator[tuple[str, s
 
 
 def _wanted(architecture: str) -> tuple[str, ...]:
-    controls = CONTROLS if architecture in SHORT else ()
+    controls = CONTROLS if architecture in SHORT else CONTROLS[:1]
     resets = (OLD_RESET,) if architecture in RESET_TERMS_ON else ()
     return (*FIRST, *controls, *(HYBRIDS if architecture == "conv" else ()), *resets)
 

@@ -104,7 +104,7 @@ def measured(samples: int, steps: int, width: int) -> dict[str, float]:
     from pipeline.model import SpikingNetwork
     from pipeline.training.admm.settings import ADMM
     from pipeline.training.admm.train import train_admm
-    from pipeline.training.loop import peak_memory_bytes
+    from pipeline.training.clock import peak_memory_bytes
 
     torch.set_num_threads(1)
     data = random_recordings(samples, steps)

@@ -45,7 +45,7 @@ NETWORKS: Mapping[str, Mapping[str, list[dict[str, Any]]]] = {
 }
 """Layers by recordings and architecture. saccade-mnist has a convolution less, for its seconds."""
 SHORT = ("dense-1", "conv")
-"""Architectures that get every control, SAST and 4 bits; the others get the three first arms."""
+"""Architectures that get SAST and 4 bits too; the others get the first arms and equal seconds."""
 RESET_TERMS_ON = ("dense-2", "conv")
 """Architectures that are trained with the published reset term too."""
 
@@ -99,7 +99,6 @@ GRIDS: Mapping[str, Sequence[Tree]] = {
 }
 """Method → settings, each laid over the method's file."""
 TUNED_ON: Mapping[tuple[str, str], tuple[str, str]] = {
-    (NMNIST, "dense-3"): (NMNIST, "dense-2"),
     (SACCADE, "dense-1"): (NMNIST, "dense-1"),
     (SACCADE, "conv"): (NMNIST, "conv"),
 }

@@ -40,6 +40,16 @@ def check_limits(network: FixedPointNetwork) -> None:
 
 
 def _sum_faults(layer: Layer[LoihiLIF], input_max: int, steps: int) -> Iterator[str]:
+    if layer.alive_N is not None:
+        yield (
+            f"dead neurons: found {int((layer.alive_N == 0).sum())}, allowed none in a layer of "
+            "type conv: a netx file has its kernels, which all neurons of a channel share"
+        )
+    if layer.threshold_N is not None:
+        yield (
+            "threshold: found one a neuron, allowed one a layer: "
+            "a netx file has one vThMant a layer"
+        )
     total = largest_sum(layer, input_max)
     if total > ACCUMULATOR_MAX:
         yield (

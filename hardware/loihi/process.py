@@ -30,15 +30,23 @@ SHARED_MEMORY = Path("/dev/shm")
 class Worker:
     """The worker's process, as a context manager: on leaving, nothing of it is left."""
 
-    def __init__(self, interpreter: Path, folder: Path, jobs: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        interpreter: Path,
+        folder: Path,
+        jobs: list[dict[str, Any]],
+        script: Path | None = None,
+    ) -> None:
+        """Start `script` (None: Lava's worker) in its folder, with `jobs.json` in `folder`."""
+        script = script or WORKER
         self._prefix = f"hs{secrets.token_hex(4)}-"
         self._log, self._deadline = folder / "worker.log", math.inf
         order = {"parent": os.getpid(), "shm_prefix": self._prefix, "jobs": jobs}
         (folder / "jobs.json").write_text(json.dumps(order))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [interpreter, "-E", "-s", WORKER, folder],
-                cwd=WORKER.parent,
+                [interpreter, "-E", "-s", script, folder],
+                cwd=script.parent,
                 env={**os.environ, **SINGLE_THREADED},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -67,10 +67,14 @@ def log_table() -> I16:
     return np.round(np.log(DARK + (1 - DARK) * intensity) * _LOG_UNIT).astype(np.int16)
 
 
-def threshold_units(normals: npt.NDArray[np.float64]) -> I16:
-    """Return thresholds θ = 0.33 + 0.03·n in units of log intensity, from standard normals."""
+def threshold_units(normals: npt.NDArray[np.float64], shift_ln: float = 0.0) -> I16:
+    """Return thresholds θ = 0.33 + 0.03·n + shift in units of log intensity, from normals.
+
+    The range holds before the shift. From −0.15 to 1 it keeps thresholds positive and levels in
+    16 bits.
+    """
     thresholds = np.clip(THRESHOLD + THRESHOLD_SD * normals, *THRESHOLD_RANGE)
-    return np.round(thresholds * _LOG_UNIT).astype(np.int16)
+    return np.round((thresholds + shift_ln) * _LOG_UNIT).astype(np.int16)
 
 
 def position(time_us: int) -> tuple[int, int]:

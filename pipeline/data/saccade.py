@@ -36,6 +36,7 @@ _PER_CLASS = DIGITS_AVAILABLE // DIGIT_CLASSES
 _RANKS = CHUNK // DIGIT_CLASSES
 _PIXELS = event_pixel.SIDE**2
 _PIXEL_BITS = 11
+_NAME = "mnist-5k/"
 U32 = npt.NDArray[np.uint32]
 
 
@@ -75,11 +76,24 @@ def split_digits(train: int, test: int, split: str) -> I64:
     return (ranks[:, None] + np.arange(DIGIT_CLASSES) * _PER_CLASS).reshape(-1)
 
 
-def simulate(digit_B: Sequence[int], seed: int) -> list[U32]:
-    """Return each recording's packed events, in the order of time, then pixel, then polarity."""
+def name_of(digit: int) -> str:
+    """Return the name of a digit's recording."""
+    return f"{_NAME}{digit:04d}"
+
+
+def digit_of(name: str) -> int:
+    """Return the digit's number from its recording's name."""
+    return int(name.removeprefix(_NAME))
+
+
+def simulate(digit_B: Sequence[int], seed: int, shift_ln: float = 0.0) -> list[U32]:
+    """Return each recording's packed events, in the order of time, then pixel, then polarity.
+
+    `shift_ln` is added to every pixel's threshold, in natural logarithms of intensity.
+    """
     images_BHW = digits()[0][list(digit_B)]
     streams = [np.random.Generator(np.random.Philox(key=[seed, digit])) for digit in digit_B]
-    pixels = [_pixels(stream) for stream in streams]
+    pixels = [_pixels(stream, shift_ln) for stream in streams]
     events = event_pixel.simulate(
         images_BHW, np.stack([p[0] for p in pixels]), np.stack([p[1] for p in pixels])
     )
@@ -91,10 +105,12 @@ def simulate(digit_B: Sequence[int], seed: int) -> list[U32]:
     return [np.sort(np.concatenate(pair)) for pair in zip(parts, noise, strict=True)]
 
 
-def _pixels(stream: np.random.Generator) -> tuple[event_pixel.I16, event_pixel.I16]:
+def _pixels(
+    stream: np.random.Generator, shift_ln: float
+) -> tuple[event_pixel.I16, event_pixel.I16]:
     """Return thresholds θ_HW and residuals_HW, even over (−θ, θ)."""
     shape = (event_pixel.SIDE, event_pixel.SIDE)
-    thresholds_HW = event_pixel.threshold_units(stream.standard_normal(shape))
+    thresholds_HW = event_pixel.threshold_units(stream.standard_normal(shape), shift_ln)
     residuals_HW = (thresholds_HW * (2 * stream.random(shape) - 1)).astype(np.int16)
     return thresholds_HW, residuals_HW
 

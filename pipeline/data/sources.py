@@ -147,7 +147,7 @@ def _one_by_one(
 
 def _saccade_listing(source: SaccadeMnist, split: Split) -> Listing:
     digit_B = saccade.split_digits(source.train, source.test, split)
-    names = tuple(f"mnist-5k/{digit:04d}" for digit in digit_B)
+    names = tuple(saccade.name_of(digit) for digit in digit_B)
     classes = tuple(str(digit) for digit in range(DIGIT_CLASSES))
 
     def read(positions: Sequence[int], progress: Progress | None) -> list[Events]:

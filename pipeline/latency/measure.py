@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from export.errors import HardspikeError
-from export.files import write_bytes, write_json
+from export.files import sha256, write_bytes, write_json
 from export.netx_file import read_netx
 from export.onnx_products import write_products
 from hardware.target import available_cores, no_progress
@@ -115,6 +115,7 @@ def _measured(
     report = {
         "schema": SCHEMA,
         "name": config.name,
+        "network_sha256": sha256(subject.deployed / "model.net"),
         "machine": machine(),
         "load_average": {"before": load_before, "after": load_average()},
         "recordings": {"split": "test", "n": len(subject)},

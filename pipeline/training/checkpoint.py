@@ -22,17 +22,48 @@ _SCHEMA = "hardspike.training/1"
 
 @dataclass
 class Progress:
-    """What training has done so far. `history` has one entry an epoch and no wall time in it."""
+    """What training has done so far. `history` has one entry an epoch and no wall time in it.
+
+    `joules` is None where a part of the training had no counter, or another one than the rest;
+    `energy_counter` says what was counted. `steps` is kind of step → how much of it was done, from
+    which FLOPs are counted at the end; `flops` has those of what training began with.
+    """
 
     fingerprint: str
     epoch: int = 0
     gradient_evaluations: int = 0
     samples: int = 0
     seconds: float = 0.0
+    joules: float | None = 0.0
+    energy_counter: str | None = None
     peak_memory_bytes: int = 0
+    steps: dict[str, int] = field(default_factory=dict)
+    flops: int = 0
     best_epoch: int = -1
     best_score: tuple[float, float] = (-1.0, 0.0)
     history: list[dict[str, float]] = field(default_factory=list)
+
+    def add_cost(
+        self, seconds: float, joules: float | None, counter: str | None, peak_memory_bytes: int
+    ) -> None:
+        """Add a part of the training, with the joules of one counter or None."""
+        another = bool(self.seconds) and counter != self.energy_counter
+        if self.joules is None or joules is None or another:
+            self.joules, self.energy_counter = None, None
+        else:
+            self.joules, self.energy_counter = self.joules + joules, counter
+        self.seconds += seconds
+        self.peak_memory_bytes = max(self.peak_memory_bytes, peak_memory_bytes)
+
+    def add_training(self, other: "Progress") -> None:
+        """Add the cost of another training that this one begins or ends with."""
+        self.add_cost(other.seconds, other.joules, other.energy_counter, other.peak_memory_bytes)
+        self.samples += other.samples
+        self.flops += other.flops
+
+    def count_step(self, kind: str, amount: int = 1) -> None:
+        """Note that a step of some kind was taken."""
+        self.steps[kind] = self.steps.get(kind, 0) + amount
 
 
 def save_state(

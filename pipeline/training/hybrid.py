@@ -45,7 +45,7 @@ def train_sast(
         return result
     network.load_state_dict(result.weights)
     progress = result.progress
-    progress.seconds += refit_readout(network, training, settings.readout_refit.ridge)
+    progress.add_training(refit_readout(network, training, settings.readout_refit.ridge))
     if len(validation):
         classes = predicted(network, validation.spikes_BTCHW, "hard")
         accuracy = float((classes == validation.labels_B).mean())
@@ -68,6 +68,4 @@ def _warm_start(
     with torch.no_grad():
         for name, value in network.state_dict().items():
             value.copy_(found.weights[name])
-    progress.seconds += found.progress.seconds
-    progress.samples += found.progress.samples
-    progress.peak_memory_bytes = found.progress.peak_memory_bytes
+    progress.add_training(found.progress)

@@ -7,8 +7,6 @@ seed, machine and thread count give the same weights to the bit, and so does a r
 and went on.
 """
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,6 +32,8 @@ from pipeline.training.checkpoint import (
     restore_optimizer,
     save_state,
 )
+from pipeline.training.clock import Clock, energy_counter
+from pipeline.training.flops import PERTURBED, PLAIN, sast_flops
 from pipeline.training.sast import sharpness_aware_gradient
 from pipeline.training.schedules import Phase, phase_at, total_epochs
 
@@ -99,7 +99,7 @@ def train(
     restored = partial(restore_optimizer, optimizer)
     found = load_state(state_path, fingerprint, network, restored)
     progress, best = found if found is not None else (Progress(fingerprint), {})
-    epochs = total_epochs(settings)
+    epochs, clock = total_epochs(settings), Clock(device, energy_counter(device))
     if found is not None:
         say(f"train     goes on after epoch {progress.epoch} of {epochs}")
     elif state_path.exists():
@@ -110,11 +110,12 @@ def train(
         if epoch == settings.epochs:
             best = _start_finetuning(network, optimizer, progress, best)
         work = _Epoch(network, optimizer, settings, seed, epoch, phase_at(settings, epoch))
-        _train_epoch(work, training, progress, report)
+        _train_epoch(work, training, clock, progress, report)
         best = _validate(work, validation, progress, best)
         progress.epoch = epoch + 1
         save_state(state_path, progress, network, best, optimizer_tensors(optimizer))
     activation = _activation(network, phase_at(settings, progress.best_epoch))
+    progress.flops += sast_flops(network, training, settings, activation, progress.steps)
     return TrainResult(best, activation, progress, str(device))
 
 
@@ -174,7 +175,9 @@ def _activation(network: SpikingNetwork, phase: Phase) -> Activation:
     return Activation(network.settings.surrogate, phase.slope, phase.forward)
 
 
-def _train_epoch(work: _Epoch, data: Dataset, progress: Progress, report: Report) -> None:
+def _train_epoch(
+    work: _Epoch, data: Dataset, clock: Clock, progress: Progress, report: Report
+) -> None:
     settings, phase = work.settings, work.phase
     for group in work.optimizer.param_groups:
         group["lr"] = phase.learning_rate
@@ -185,22 +188,20 @@ def _train_epoch(work: _Epoch, data: Dataset, progress: Progress, report: Report
     )
     first, generator = work.batches(len(data.labels_B), 0)
     second, other = work.batches(len(data.labels_B), 1)
-    losses, started = [], time.perf_counter()
-    for index, chosen in enumerate(first):
-        batch = _batch(work, data, chosen, generator)
-        independent = phase.rho > 0 and settings.second_batch == "independent"
-        again = _batch(work, data, second[index], other) if independent else None
-        work.network.use_noise(phase.weight_noise, chances)
-        loss, evaluations = _step(work, batch, again, chances)
-        losses.append(loss)
-        progress.gradient_evaluations += evaluations
-        progress.samples += len(chosen)
-        report(work.epoch * len(first) + index + 1, total_epochs(settings) * len(first))
-    work.network.use_noise(0.0, chances)
-    if work.device.type == "cuda":
-        torch.cuda.synchronize(work.device)
-    progress.seconds += time.perf_counter() - started
-    progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(work.device))
+    losses = []
+    with clock.running(progress):
+        for index, chosen in enumerate(first):
+            batch = _batch(work, data, chosen, generator)
+            independent = phase.rho > 0 and settings.second_batch == "independent"
+            again = _batch(work, data, second[index], other) if independent else None
+            work.network.use_noise(phase.weight_noise, chances)
+            loss, evaluations = _step(work, batch, again, chances)
+            losses.append(loss)
+            progress.gradient_evaluations += evaluations
+            progress.samples += len(chosen)
+            report(work.epoch * len(first) + index + 1, total_epochs(settings) * len(first))
+        work.network.use_noise(0.0, chances)
+    progress.count_step(PERTURBED if phase.rho else PLAIN, len(data))
     progress.history.append(
         {
             "epoch": work.epoch,
@@ -305,11 +306,3 @@ def _score(work: _Epoch, validation: Dataset, history: dict[str, float]) -> tupl
 
 def _accuracy(network: SpikingNetwork, data: Dataset, activation: Activation) -> float:
     return float((predict(network, data.spikes_BTCHW, activation) == data.labels_B).mean())
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """Return the peak of GPU memory by torch's own count, or of this process's resident memory."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -68,7 +68,9 @@ def made_up() -> Records:
     ]
     sast = [{"smooth": 91, "hard": 90, "deployed": 90 + 2 * step} for step in (0, 1, 2)]
     recipe = [{"smooth": None, "hard": 95, "deployed": 95} for _ in range(3)]
-    return Records.of([*arm("plain", plain), *arm("sast", sast), *arm(RECOMMENDED, recipe)])
+    swapped = [*arm("plain-hard-pick", plain), *arm("sast-hard-pick", sast)]
+    named = [*arm("plain", plain), *arm("sast", sast), *arm(RECOMMENDED, recipe)]
+    return Records.of([*named, *swapped])
 
 
 def test_the_headline_by_hand() -> None:
@@ -143,7 +145,7 @@ def test_the_best_is_chosen_on_the_folds_that_all_have() -> None:
 def test_missing_runs_are_one_line() -> None:
     with pytest.raises(HardspikeError, match="found no fold and seed of nmnist-1k"):
         headline(Records({}), STEPS)
-    without = {k: v for k, v in made_up().by_file.items() if not k.endswith("-plain")}
+    without = {k: v for k, v in made_up().by_file.items() if not k.endswith("-plain-hard-pick")}
     with pytest.raises(HardspikeError, match="found no runs for gap_plain_points"):
         headline(Records(without), STEPS)
 

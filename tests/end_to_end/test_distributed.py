@@ -155,7 +155,8 @@ def test_ranks_train_on_folders_of_their_own_and_a_finished_run_lets_all_go(
         recordings(tmp_path / f"site-{rank}", rank)
     for word in ("best", "up to date"):
         (status, output, errors), other = both_ranks("train", federated, "--out", tmp_path / "run")
-        assert (status, output) == (0, ""), errors
+        assert status == 0, errors
+        assert "gradient evaluations" in output
         assert word in errors
         assert other == (0, "", "")
     cost = json.loads((tmp_path / "run" / "train" / "cost.json").read_text())

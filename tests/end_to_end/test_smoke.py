@@ -42,11 +42,15 @@ def test_the_report_holds_what_was_measured(smoke_run: Path) -> None:
     assert training["gradient_evaluations"] == 18 * (1 + 3 * 2)
     assert training["seconds"] > 0
     assert training["peak_memory_bytes"] > 1 << 20
+    assert training["flops"] > 10**9
+    assert training["joules"] == "no counter" or training["joules"] > 0
     steps = [rung["step"] for rung in found["ladder"]]
     assert steps[:4] == ["smooth", "hard_float", "fixed_point", "reference"]
     assert found["ladder"][2]["accuracy"] == found["ladder"][3]["accuracy"]
     assert found["ladder"][0]["accuracy"] > 0.4
-    assert found["synops_per_sample"] > 0
+    operations = found["neurobench"]["synaptic_operations"]
+    assert operations["Effective_MACs"] == 0
+    assert 0 < operations["Effective_ACs"] == found["synops_per_sample"] < operations["Dense"]
     assert {entry["path"] for entry in found["artifacts"]} == {
         "deploy/model.nir",
         "deploy/model.step.onnx",
@@ -66,6 +70,9 @@ def test_the_page_and_its_pictures_are_there(smoke_run: Path) -> None:
         assert len(data) > 5000
     for rung in report(smoke_run)["ladder"]:
         assert f"{100 * rung['accuracy']:.1f}%" in page
+    measures = report(smoke_run)["neurobench"]
+    assert f"| footprint | {measures['footprint']:,} | bytes |" in page
+    assert f"| {report(smoke_run)['training']['flops']:.3g} |" in page
 
 
 def test_manifests_name_inputs_outputs_versions_and_time(smoke_run: Path) -> None:

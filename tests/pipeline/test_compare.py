@@ -15,7 +15,7 @@ from export.errors import HardspikeError
 from export.files import write_json
 from pipeline.compare import Comparison, Run, compare, default_picture, differing_keys
 from pipeline.compare_figures import Figures
-from pipeline.compare_table import as_json, build_rows, table_rows
+from pipeline.compare_table import as_json, build_rows, require_cost, table_rows
 from pipeline.config_file import config_tree, load_config
 from pipeline.metrics import wilson_interval
 from pipeline.pareto_picture import pareto_front, pareto_picture
@@ -44,6 +44,7 @@ def finished_run(
                 "device": "cpu",
                 "threads": more.get("threads", 1),
             }
+            | more.get("cost", {})
         },
         "convert": {
             "ladder.json": {
@@ -98,6 +99,8 @@ def figures(deployed: float, seconds: float, bits: int = 8, **more: Any) -> Figu
         "synops": 1000.0,
         "seconds": seconds,
         "gradient_evaluations": 100,
+        "flops": 10**12,
+        "joules": None,
         "device": "cpu",
         "threads": 1,
         "corruptions": {},
@@ -139,6 +142,35 @@ def test_only_keys_that_differ_are_columns(tmp_path: Path) -> None:
     low, high = wilson_interval(120, N)
     assert a["95%"] == f"{100 * low:.1f}–{100 * high:.1f}"
     assert (a["train s"], a["gradients"]) == ("10.0", "126")
+
+
+def test_flops_and_joules_are_columns_where_they_were_counted() -> None:
+    counted = figures(0.9, 10, flops=3 * 10**12, joules=250.0)
+    older = figures(0.8, 20, flops=None)
+    header, *body = table_rows(build_rows(made(({"seed": 0}, counted), ({"seed": 1}, older))))
+    one, other = (dict(zip(header, row, strict=True)) for row in body)
+    assert (one["FLOPs"], one["joules"]) == ("3e+12", "250")
+    assert (other["FLOPs"], other["joules"]) == ("–", "–")
+    header, *_ = table_rows(build_rows(made(({"seed": 0}, older))))
+    assert not {"FLOPs", "joules"} & set(header)
+
+
+def test_a_cost_that_a_run_lacks_is_refused_and_one_that_all_have_is_drawn(tmp_path: Path) -> None:
+    counted = figures(0.9, 10, flops=3 * 10**12, joules=250.0)
+    rows = build_rows(made(({"seed": 0}, counted), ({"seed": 1}, figures(0.8, 20, flops=10**14))))
+    for cost in ("seconds", "gradient_evaluations", "flops"):
+        require_cost(rows, cost)
+    pareto_picture(rows, "flops", tmp_path / "flops.png")
+    assert (tmp_path / "flops.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(HardspikeError, match=r"--cost joules: runs/r1 has none") as caught:
+        require_cost(rows, "joules")
+    assert "\n" not in str(caught.value)
+
+
+def test_words_for_no_counter_are_no_joules(tmp_path: Path) -> None:
+    run = finished_run(tmp_path / "a", cost={"flops": 5, "joules": "no counter"})
+    (found,) = compare([run]).runs
+    assert (found.figures.flops, found.figures.joules) == (5, None)
 
 
 def test_corruptions_and_machines_are_columns_where_there_are_any(tmp_path: Path) -> None:

@@ -393,6 +393,8 @@ def test_an_interrupt_ends_the_runs_and_leaves_the_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep_process, "_WORKER", LOGGED.replace("SECONDS", "100"))
+    # A shell's background job starts with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt() -> None:
         while len(events(tmp_path / "s")) < 2:
@@ -400,8 +402,11 @@ def test_an_interrupt_ends_the_runs_and_leaves_the_index(
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_sweep(plan(CONFIG, ["seed=0,1,2"]), tmp_path / "s", 2, Reporter(quiet=True))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_sweep(plan(CONFIG, ["seed=0,1,2"]), tmp_path / "s", 2, Reporter(quiet=True))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert [what for what, _ in events(tmp_path / "s")] == ["start", "start"]
     statuses = [entry["status"] for entry in read_json(tmp_path / "s" / "sweep.json")["runs"]]
     assert statuses == ["pending"] * 3

@@ -3,8 +3,7 @@
 Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width.
 """
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +17,14 @@ from pipeline.data.splits import limited
 from pipeline.model import SpikingNetwork, to_time_first
 from pipeline.training.admm.convergence import convergence
 from pipeline.training.admm.exchange import Exchange
+from pipeline.training.admm.flops import (
+    FIRST_PASS,
+    PASS,
+    START,
+    kind_of,
+    published_flops,
+    resync_flops,
+)
 from pipeline.training.admm.published import PublishedIteration
 from pipeline.training.admm.resync import Sums
 from pipeline.training.admm.settings import ADMM, Full, Stream
@@ -25,7 +32,8 @@ from pipeline.training.admm.stack import Stack
 from pipeline.training.admm.steps import Batch, Memory, Steps
 from pipeline.training.augment import shift_at_random
 from pipeline.training.checkpoint import Progress
-from pipeline.training.loop import Report, peak_memory_bytes
+from pipeline.training.clock import Clock, energy_counter
+from pipeline.training.loop import Report
 
 _PROBE = 100
 """Recordings that the convergence measures are taken on, of every class in its proportion; of many
@@ -43,6 +51,9 @@ class Passes(Protocol):
 
     def one_pass(self, index: int, progress: Progress, report: Report) -> None:
         """Take one pass, and note what it did and cost."""
+
+    def flops(self, done: Mapping[str, int]) -> int:
+        """Return the FLOPs of this rank; `done` is kind of step → how often it was taken."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state but for the weights."""
@@ -77,19 +88,27 @@ class PublishedPasses:
     ) -> None:
         self.network, self.settings, self.exchange = network, settings, exchange
         self.recordings = counted_recordings(data, settings, exchange)
+        self.data = data
         self._iteration = PublishedIteration(network, data, settings, seed, exchange)
+        self._clock = clock_of(self._iteration.stack.weights_T.device, exchange)
 
     def start(self, progress: Progress) -> None:
         """Nothing comes before the first pass."""
 
     def one_pass(self, index: int, progress: Progress, report: Report) -> None:
         """Take one pass, and note what it did and cost."""
-        started, sent = time.perf_counter(), self.exchange.bytes_sent
-        self._iteration.advance()
-        _count_costs(progress, started, self.recordings, self._iteration.stack.weights_T.device)
+        sent = self.exchange.bytes_sent
+        with self._clock.running(progress):
+            self._iteration.advance()
+        progress.samples += self.recordings
+        progress.count_step(PASS if index else FIRST_PASS)
         entry = {"epoch": index, "bytes_sent": self.exchange.bytes_sent - sent}
         progress.history.append(entry | self._iteration.curves())
         report(index + 1, self.settings.passes)
+
+    def flops(self, done: Mapping[str, int]) -> int:
+        """Return the FLOPs of this rank; see `flops`."""
+        return published_flops(self.network, self.data, self.settings, done)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the state but for the weights."""
@@ -100,12 +119,13 @@ class PublishedPasses:
         self._iteration.restore(tensors)
 
 
-def _count_costs(progress: Progress, started: float, recordings: int, device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    progress.seconds += time.perf_counter() - started
-    progress.samples += recordings
-    progress.peak_memory_bytes = max(progress.peak_memory_bytes, peak_memory_bytes(device))
+def clock_of(device: torch.device, exchange: Exchange) -> Clock:
+    """Return the clock of a rank.
+
+    Several ranks have no counter of energy in common: how many machines or GPUs they share, none of
+    them knows.
+    """
+    return Clock(device, energy_counter(device) if exchange.ranks == 1 else None)
 
 
 def counted_recordings(data: Dataset, settings: ADMM, exchange: Exchange) -> int:
@@ -133,6 +153,7 @@ class ResyncPasses:
         self.steps = Steps(self.stack, settings, exchange)
         self.recordings = counted_recordings(data, settings, exchange)
         self.minibatches = self._count_minibatches()
+        self._clock = clock_of(self.device, exchange)
 
     @property
     def device(self) -> torch.device:
@@ -143,26 +164,36 @@ class ResyncPasses:
         memory = Memory.restored(tensors, self.device)
         self.steps = Steps(self.stack, self.settings, self.exchange, memory)
 
+    def flops(self, done: Mapping[str, int]) -> int:
+        """Return the FLOPs of this rank; see `flops`."""
+        own = self.own_parts(self._everything())
+        if isinstance(self.settings.batch, Stream):
+            first = np.array_split(self._everything(), self.minibatches)[0]
+            return resync_flops(self.steps, self.data, self.own_parts(first), own, done)
+        return resync_flops(self.steps, self.data, own, own, done)
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the state but for the weights."""
         return self.steps.memory.tensors()
 
     def start(self, progress: Progress) -> None:
         """Fit the readout to the network as it was drawn."""
-        started = time.perf_counter()
-        if self.stack.readout is not None:
+        if self.stack.readout is None:
+            return
+        with self._clock.running(progress):
             self.steps.refit_readout(self._parts(self._everything(), np.random.default_rng(0)))
-        progress.seconds += time.perf_counter() - started
+        progress.count_step(START)
 
     def one_pass(self, index: int, progress: Progress, report: Report) -> None:
         """Take the steps of one pass, and note what it did and cost."""
-        started = time.perf_counter()
         sent, correct, mismatch, count = self.exchange.bytes_sent, 0, 0.0, 0
-        for done, sums in enumerate(self._steps_of(index), 1):
-            correct, count = correct + sums.correct, count + sums.recordings
-            mismatch += sums.mismatch
-            report(index * self.minibatches + done, self.settings.passes * self.minibatches)
-        _count_costs(progress, started, self.recordings, self.device)
+        with self._clock.running(progress):
+            for done, sums in enumerate(self._steps_of(index), 1):
+                correct, count = correct + sums.correct, count + sums.recordings
+                mismatch += sums.mismatch
+                progress.count_step(kind_of(self.steps.renewed))
+                report(index * self.minibatches + done, self.settings.passes * self.minibatches)
+        progress.samples += self.recordings
         if not np.isfinite(mismatch):
             raise HardspikeError("train: the evidence is not finite; a larger train.ridge may help")
         entry = {"epoch": index, "mismatch": mismatch / count, "training_hard": correct / count}
@@ -187,10 +218,21 @@ class ResyncPasses:
     def _everything(self) -> NDArray[np.int64]:
         return np.arange(len(self.data))
 
+    @property
+    def _deal(self) -> int:
+        """Every how many parts one falls to a rank."""
+        shared = self.exchange.ranks > 1 and self.settings.exchange == "recordings"
+        return self.exchange.ranks if shared else 1
+
+    def own_parts(self, chosen: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Return the parts of the chosen recordings that fall to this rank."""
+        deal, chunk = self._deal, self.settings.chunk
+        parts = [chosen[start : start + chunk] for start in range(0, len(chosen), chunk)]
+        return parts[self.exchange.rank % deal :: deal]
+
     def _parts(self, chosen: NDArray[np.int64], generator: np.random.Generator) -> Iterator[Batch]:
         """Yield the chosen recordings, at most `chunk` at a time; of shared ones a rank's parts."""
-        settings, shared = self.settings, self.exchange.ranks > 1
-        deal = self.exchange.ranks if shared and settings.exchange == "recordings" else 1
+        settings, deal = self.settings, self._deal
         offsets = generator.spawn(1)[0]
         for number, start in enumerate(range(0, len(chosen), settings.chunk)):
             part = chosen[start : start + settings.chunk]

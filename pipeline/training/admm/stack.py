@@ -43,6 +43,7 @@ class Stack:
     """The layers of a network for ADMM; weights stay in the network."""
 
     def __init__(self, network: SpikingNetwork, steps: int, reset: Reset) -> None:
+        self.network, self.reset = network, reset
         layers = [layer for layer in network.layers if isinstance(layer, SpikingLayer)]
         shapes: list[tuple[int, ...]] = [network.input_shape]
         for layer in layers:

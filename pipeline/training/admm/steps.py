@@ -62,7 +62,8 @@ class Memory:
 class Steps:
     """Takes ADMM's steps on a stack.
 
-    `size` is that of the last step: α of `batch: full`, or the trust in force.
+    `size` is that of the last step: α of `batch: full`, or the trust in force; `renewed` are the
+    layers whose Gram matrices it renewed.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Steps:
         self.memory = memory if memory is not None else Memory()
         self.factors = [RidgeFactor(gram, settings.ridge) for gram in self.memory.grams_FF]
         self.size = self.memory.alpha if isinstance(settings.batch, Full) else 0.0
+        self.renewed: Sequence[int] = ()
 
     def refit_readout(self, parts: Iterable[Batch]) -> Sums:
         """Fit the readout to the hard network's features of all recordings; return their sums."""
@@ -83,7 +85,7 @@ class Steps:
         """Take one step of `batch: stream` on a minibatch, given in parts of bounded size."""
         settings, memory, batch = self.settings, self.memory, self.settings.batch
         assert isinstance(batch, Stream)
-        renewed = _due(len(self.stack.synapses), memory.steps, batch.renew_every)
+        renewed = self.renewed = self.due(memory.steps)
         sums = self._gathered(parts, renewed) if batch.trust else self._measured(parts)
         share = 0.5 * (1 + math.cos(math.pi * memory.steps / max(total_steps, 1)))
         trust = batch.trust * (share if batch.schedule == "cosine" else 1.0)
@@ -105,9 +107,7 @@ class Steps:
         """Take one step of `batch: full`; `parts` goes over all recordings anew."""
         settings, stack, memory = self.settings, self.stack, self.memory
         assert isinstance(settings.batch, Full)
-        # What the first layer reads changes by augmentation alone.
-        known = memory.steps > 0 and settings.shift_pixels == 0
-        renewed = range(int(known), len(stack.synapses))
+        renewed = self.renewed = self.due(memory.steps)
         sums = self._gathered(parts(), renewed)
         if not memory.steps:
             memory.alpha = settings.batch.alpha
@@ -125,6 +125,15 @@ class Steps:
         memory.steps += 1
         self.size = memory.alpha
         return sums
+
+    def due(self, step: int) -> Sequence[int]:
+        """Return the layers whose Gram matrices are renewed at the step of this number, from 0."""
+        settings, layers = self.settings, len(self.stack.synapses)
+        if isinstance(settings.batch, Stream):
+            return _due(layers, step, settings.batch.renew_every)
+        # What the first layer reads changes by augmentation alone.
+        known = step > 0 and settings.shift_pixels == 0
+        return range(int(known), layers)
 
     def _gathered(self, parts: Iterable[Batch], renewed: Collection[int]) -> Sums:
         return self._summed(

@@ -8,7 +8,6 @@ counts the passes alone; validation, convergence measures and writing are outsid
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +77,7 @@ def train_admm(
             kept = exchange.ranks == 1 or settings.variant == "resync"
             if state_path is not None and exchange.rank == 0 and kept:
                 save_state(state_path, progress, network, best, work.tensors())
+        progress.flops += _counted(work, progress, exchange)
         return TrainResult(best, hard_activation(network), progress, str(device))
 
 
@@ -122,18 +122,26 @@ def hard_activation(network: SpikingNetwork) -> Activation:
     return Activation(network.settings.surrogate, 1.0, "hard")
 
 
+def _counted(work: Passes, progress: Progress, exchange: Exchange) -> int:
+    """Return the FLOPs of all ranks together."""
+    own = torch.tensor([float(work.flops(progress.steps))], dtype=torch.float64)
+    exchange.add_up([own])
+    return int(own)
+
+
 @torch.inference_mode()
-def refit_readout(network: SpikingNetwork, data: Dataset, ridge: float) -> float:
-    """Fit a `membrane` readout anew to the hard features of all recordings; return the seconds.
+def refit_readout(network: SpikingNetwork, data: Dataset, ridge: float) -> Progress:
+    """Fit a `membrane` readout anew to the hard features of all recordings; return what it cost.
 
     It stands outside of any pass: a part of ADMM that any training can end with.
     """
-    started = time.perf_counter()
     settings = ADMM(method="admm", output_ridge=ridge)
     work = passes_of(network, data, settings, 0, Alone())
+    progress = Progress("")
     with _faults_in_words(settings):
-        work.start(Progress(""))
-    return time.perf_counter() - started
+        work.start(progress)
+        progress.flops = work.flops(progress.steps)
+    return progress
 
 
 def _validate(

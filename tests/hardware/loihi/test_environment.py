@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hardware import script_environment
 from hardware.loihi import environment
 from hardware.loihi.environment import EnvironmentUnavailableError
 
@@ -58,6 +59,6 @@ def test_preparing_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "#!/bin/sh\n[ $2 = python ] && { echo /usr/bin/python3; exit; }\nexec sleep 60\n"
     )
     stuck.chmod(0o755)
-    monkeypatch.setattr(environment, "_uv_binary", lambda: str(stuck))
+    monkeypatch.setattr(script_environment, "_uv_binary", lambda: str(stuck))
     with pytest.raises(EnvironmentUnavailableError, match=r"took longer than 0\.5 s"):
         environment.prepare(lambda line: None, limit_s=0.5)

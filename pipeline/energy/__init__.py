@@ -1,0 +1,1 @@
+"""What the deployed network would cost on Loihi 1, modelled twice."""
