@@ -15,6 +15,7 @@ from export.errors import HardspikeError
 from export.files import read_json, write_bytes, write_json
 from export.network import Readout, decide
 from export.netx_file import read_netx
+from pipeline.accuracy_gain import accuracy_gain, gain_note
 from pipeline.beside import read_beside
 from pipeline.config import Config
 from pipeline.config_file import config_tree
@@ -85,6 +86,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "git_commit": measured["git_commit"],
         "training": {key: cost[key] for key in _COST_KEYS}
         | {key: value for key, value in cost.items() if key not in _COST_KEYS},
+        "gain": accuracy_gain(targets[ORACLE]["accuracy"], len(converted["classes"]), cost),
         "ladder": converted["ladder"] + rungs,
         "changed": converted.get("changed"),
         "parting": converted["parting"],
@@ -238,6 +240,8 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
             "## Training",
             *_table(cost_rows(report["training"])),
+            "",
+            gain_note(report["gain"]),
             *cost_note(report["training"]),
             *convergence_section(report["training"]),
             "",

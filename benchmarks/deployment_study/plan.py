@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from benchmarks.admm_study.trees import on_recordings, split_name
+from benchmarks.admm_study.trees import split_name
 from benchmarks.admm_study.tuning import chosen
 from benchmarks.deployment_study.settings import (
-    ARCHITECTURE,
     ARMS,
     CONFIGS,
     EVALUATE,
     FOLDS,
     NMNIST,
     SEEDS,
+    SHIFT_PIXELS,
     Arm,
 )
 from benchmarks.study.runs import Planned
@@ -41,11 +41,11 @@ def _planned(name: str, arm: Arm, fold: int, seed: int) -> Planned:
 
 
 def _tree(arm: Arm, fold: int, seed: int) -> dict[str, Any]:
-    if arm.file.endswith("recipe-hard.yaml"):
-        source = {"source": {"folds": FOLDS, "fold": fold}}
-        return extended(dict(read_tree(CONFIGS / arm.file)), {"seed": seed, "data": source})
-    tree = on_recordings(arm.file, NMNIST, ARCHITECTURE, fold, seed)
-    if arm.tuned_as is not None:
-        setting = chosen(NMNIST, ARCHITECTURE, arm.tuned_as).setting
-        tree = extended(tree, dict(setting))
-    return extended(tree, dict(arm.changes))
+    tree = extended(dict(read_tree(CONFIGS / arm.file)), dict(arm.changes))
+    source = {"source": {"folds": FOLDS, "fold": fold}}
+    tree = extended(tree, {"seed": seed, "data": source})
+    if tree["train"]["method"] != "admm":
+        return tree
+    setting = chosen(NMNIST, "conv", "admm").setting
+    alike = {"data": {"validation_fraction": 0.0}, "train": {"shift_pixels": SHIFT_PIXELS}}
+    return extended(extended(tree, dict(setting)), alike)
