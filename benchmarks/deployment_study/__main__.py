@@ -15,6 +15,7 @@ from benchmarks.deployment_study.plan import plan
 from benchmarks.deployment_study.quickstart import measure_quickstart
 from benchmarks.deployment_study.settings import RECORDS, RUNS
 from benchmarks.deployment_study.withstand import withstand
+from benchmarks.deployment_study.write import write_study
 from benchmarks.study.parallel import Say
 from benchmarks.study.runs import Study, bring_up_to_date, by_training
 from benchmarks.training_step import at_least_one
@@ -51,6 +52,8 @@ def main() -> int:
         for name, part in PARTS.items():
             if not options.page and options.part in (None, name):
                 failed += part(options.jobs, options.only, lambda line: print(line, flush=True))
+        if options.part is None:
+            write_study(RECORDS)
     except HardspikeError as error:
         failed += str(error).splitlines()
     for line in failed:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.deployment_study.found import Found
-from benchmarks.deployment_study.settings import ARMS, BASELINE, NMNIST
+from benchmarks.deployment_study.settings import ARMS, BASELINE
 from benchmarks.deployment_study.withstand import Withstood
 from benchmarks.records import RunRecord
 from benchmarks.statistics import (
@@ -252,8 +252,3 @@ def headline(found: Found) -> dict[str, Any]:
         "energy_constants_joules": None if energy is None else energy.published_joules["total"],
         "points_gained_a_second": gains,
     }
-
-
-def dataset_name() -> str:
-    """Return the recordings that the arms are trained and tested on."""
-    return NMNIST
