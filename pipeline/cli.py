@@ -214,7 +214,8 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
     run_stages(config, run, stages, reporter, options.force, team=team)
     last = stages[-1]
-    from pipeline.report import HTML, corruption_rows, ladder_rows, read_report, target_rows
+    from pipeline.report import HTML, read_report
+    from pipeline.report_markdown import corruption_rows, ladder_rows, target_rows
 
     if last == "report":
         report = read_report(run)
