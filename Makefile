@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast study-admm clean
+.PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast study-admm \
+	study-deployment clean
 
 demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
@@ -36,6 +37,10 @@ study-sast: $(READY)
 # The same for docs/studies/admm; `--part race` and the like run a part alone.
 study-admm: $(READY)
 	$(BIN)/python -m benchmarks.admm_study
+
+# The same for docs/studies/deployment: what is trained on real recordings, and the demo's network.
+study-deployment: demo
+	$(BIN)/python -m benchmarks.deployment_study
 
 bench-lava: demo
 	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net --count 60

@@ -8,22 +8,18 @@ Three ways to classify one recording, interleaved in one process on the same rec
     torch eager      the hard float network a step at a time: synapses, then the neuron's equation
     torch batched    the same with the synapses of all steps as one product, as training runs it
 
-Medians and 95th percentiles of wall time after a warm-up, for one thread and for all cores. Each
+Medians and 95th percentiles of wall time after a warm-up, for one thread and for all cores; how
+they are timed is `pipeline.latency.timing`, and `hardspike latency` says more of the file. Each
 measurement runs in a process of its own, because torch's thread count is set once.
 """
 
 import argparse
 import json
-import platform
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -32,9 +28,11 @@ from export.contract_file import read_float_network
 from export.errors import EXIT_STATUS, HardspikeError
 from export.files import write_json
 from export.network import Conv, HardSpikeNetwork, Synapse
-from hardware.onnxruntime_cpu import SEQUENCE_FILE, open_session
-from hardware.target import available_cores
+from hardware.target import available_cores, no_progress
 from pipeline.data.sources import load_dataset
+from pipeline.latency.machine import load_average, machine
+from pipeline.latency.timing import Call, in_turn, summary
+from pipeline.latency.ways import network_call
 from pipeline.run_dir import StageFolder
 from pipeline.stages import load_run
 from pipeline.train import load_trained
@@ -54,34 +52,31 @@ def measure(run: Path, recordings: int, threads: int) -> dict[str, Any]:
     contract = read_float_network(run / "convert" / "network.float.safetensors")
     trained, activation = load_trained(config, test, run / "train")
     hard = type(activation)(activation.surrogate, activation.slope, "hard")
-    session = open_session(run / "deploy" / SEQUENCE_FILE, threads)
     eager = Eager(contract)
-    ways: dict[str, Callable[[Any], Any]] = {
-        "onnxruntime": lambda one: session.run(["output"], {"spikes": one}),
-        "torch eager": lambda one: eager(torch.from_numpy(one).float()),
-        "torch batched": lambda one: trained(torch.from_numpy(one).float().transpose(0, 1), hard),
+
+    def one(index: int) -> Tensor:
+        return torch.from_numpy(spikes[index : index + 1]).float()
+
+    ways: dict[str, Call] = {
+        "onnxruntime": network_call(run / "deploy", spikes, threads),
+        "torch eager": lambda index: eager(one(index)),
+        "torch batched": lambda index: trained(one(index).transpose(0, 1), hard),
     }
     _check_same(eager, trained, hard, spikes)
-    times: dict[str, list[float]] = {name: [] for name in ways}
     with torch.inference_mode():
-        for round_ in range(_ROUNDS + 1):
-            for index in range(len(spikes)):
-                one = spikes[index : index + 1]
-                for name, way in ways.items():
-                    started = time.perf_counter()
-                    way(one)
-                    elapsed = time.perf_counter() - started
-                    if round_:
-                        times[name].append(1000 * elapsed)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+        times = in_turn(ways, len(spikes), _ROUNDS * len(spikes), len(spikes), no_progress)
+    found = {name: summary(values) for name, values in times.items()}
+    medians = {name: entry["p50_ms"] for name, entry in found.items()}
     return {
         "threads": threads,
         "calls": _ROUNDS * len(spikes),
         "p50_ms": medians,
-        "p95_ms": {name: float(np.percentile(values, 95)) for name, values in times.items()},
+        "p95_ms": {name: entry["p95_ms"] for name, entry in found.items()},
+        "min_ms": {name: entry["min_ms"] for name, entry in found.items()},
         "times_faster_than": {
             name: medians[name] / medians["onnxruntime"] for name in ways if name != "onnxruntime"
         },
+        "ort_over_torch_eager": medians["torch eager"] / medians["onnxruntime"],
     }
 
 
@@ -164,16 +159,19 @@ def main() -> int:
     except HardspikeError as error:
         print(f"hardspike: {error}", file=sys.stderr)
         return EXIT_STATUS
-    print(f"{_TIMES}; {platform.machine()}, {cores} cores")
+    here = machine()
+    print(f"{_TIMES}; {here['processor']}, {cores} processor(s), load {load_average()}")
     for entry in found:
         for name, median in entry["p50_ms"].items():
             ratio = entry["times_faster_than"].get(name)
             note = f"  onnxruntime is {ratio:.1f}× faster" if ratio else ""
             p95 = entry["p95_ms"][name]
-            figures = f"p50 {median:7.3f}  p95 {p95:7.3f}{note}"
+            figures = f"p50 {median:7.3f}  p95 {p95:7.3f}  min {entry['min_ms'][name]:7.3f}{note}"
             print(f"  {entry['threads']} thread(s)  {name:<14} {figures}")
     if options.json:
-        write_json(options.json, {"platform": platform.platform(), "results": found})
+        write_json(
+            options.json, {"machine": here, "load_average": load_average(), "results": found}
+        )
     return 0
 
 

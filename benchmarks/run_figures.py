@@ -65,6 +65,7 @@ class CorruptionFigures(Model):
 class TrainingFigures(Model):
     """What training cost, evaluation excluded. `best_epoch` counts from 1.
 
+    `joules` is None where nothing counted them, both it and `flops` in records of before they were.
     `validation` has the accuracies that picked the epoch; it is empty without such recordings.
     """
 
@@ -77,6 +78,8 @@ class TrainingFigures(Model):
     best_epoch: Positive
     peak_memory_bytes: Count
     validation: dict[str, Share]
+    flops: Count | None = None
+    joules: Amount | None = None
 
 
 class Figures(Model):
@@ -183,8 +186,14 @@ def _corruption(entry: _File) -> dict[str, Any]:
 
 
 def _training(cost: _File, history: Sequence[Any], path: Path) -> dict[str, Any]:
-    names = [name for name in TrainingFigures.model_fields if name != "validation"]
+    fields = TrainingFigures.model_fields.items()
+    names = [name for name, field in fields if field.is_required() and name != "validation"]
     costs = {name: cost[name] for name in names}
+    joules = cost.tree.get("joules")
+    counted = {
+        "flops": cost.tree.get("flops"),
+        "joules": joules if isinstance(joules, int | float) else None,
+    }
     epochs = {epoch["epoch"] + 1: epoch.tree for epoch in (_File(path, one) for one in history)}
     if costs["best_epoch"] not in epochs:
         raise HardspikeError(f"{path}: lacks the best epoch, {costs['best_epoch']}")
@@ -193,4 +202,4 @@ def _training(cost: _File, history: Sequence[Any], path: Path) -> dict[str, Any]
         for key, value in epochs[costs["best_epoch"]].items()
         if key.startswith(_VALIDATION)
     }
-    return {**costs, "validation": accuracies}
+    return {**costs, **counted, "validation": accuracies}

@@ -10,15 +10,19 @@ float operators are the fast ones:
    MatMulInteger over uint8 inputs up to 127, where two products still fit the 16 bits that
    processors without VNNI add them in; the sum is then multiplied by 128.
 2. Leak. trunc(v·k/4096) = the integer part of v·(k/4096) in float64: 24 and 13 bits make 37 < 53.
-3. Membrane. x = leak + drive is exact in float32 up to 2^24. Beyond, the sign alone matters: above
-   2^23 the neuron fires whatever the threshold, below −2^23 it is clipped.
-4. Threshold and reset. fired = x where x > vth << 6, else 0 (ThresholdedRelu; strict), and
-   v = x − fired. A spike is fired > 0, since no threshold is negative. The clip at 2^23 − 1 can
-   not be seen (`export.bounds.membrane_clips`), the one below is left out where the bound allows.
+3. Membrane. Its negative is held, for point 4: −x = −leak − drive is exact in float32 up to 2^24.
+   Beyond, the sign alone matters: a membrane above 2^23 fires whatever the threshold, below −2^23
+   it is clipped.
+4. Reset and spike, a node each. −v = −x where −x > −(vth << 6) − 1, else 0 (ThresholdedRelu,
+   strict; both sides are whole). Held with its own sign the membrane would take two nodes, since
+   no operator keeps what lies below a limit. s = −(−x) − (vth << 6) between 0 and 1 (HardSigmoid).
+   The clip at 2^23 − 1 can not be seen (`export.bounds.membrane_clips`), the one below is left out
+   where the bound allows.
 5. Wrap. Left out where `export.bounds.current_wraps` proves that it cannot act. With a synaptic
    filter (du < 4095) current and membrane are added in float64 and clipped at both ends.
 6. A faulty chip's layer. What dead neurons take is multiplied by 0; where each neuron has a
-   threshold of its own, Greater and Where do what ThresholdedRelu does for one a layer.
+   threshold of its own, Greater and Where do what ThresholdedRelu does for one a layer, and Less
+   what HardSigmoid does.
 """
 
 from typing import Any
@@ -28,7 +32,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.bounds import ALIGN, STATE_END, current_wraps, membrane_clips
-from export.network import Conv, Layer, LoihiLIF, Shape
+from export.network import Array, Conv, Layer, LoihiLIF, Shape
 from export.registers import CURRENT_DECAY
 
 INPUT, INPUT_TIME_FIRST = "spikes", "spikes_TBCHW"
@@ -67,43 +71,62 @@ class Graph:
 
 
 def as_float(graph: Graph, x: str, output: str) -> str:
-    """Add the 0/1 (or count) values of `x` in float32: `spikes`, or what a layer fired."""
-    if x in (INPUT, INPUT_TIME_FIRST):
-        return graph.cast(x, TensorProto.FLOAT, output)
-    return graph.add("Min", [x, graph.constant("one", 1, np.float32)], output)
+    """Add the values of `x` in float32: `spikes` are bytes, what a layer fired is float already."""
+    return graph.cast(x, TensorProto.FLOAT, output) if x in (INPUT, INPUT_TIME_FIRST) else x
 
 
 def as_bytes(graph: Graph, x: str, output: str) -> str:
     """Add the same in uint8."""
-    if x in (INPUT, INPUT_TIME_FIRST):
-        return x
-    return graph.cast(graph.cast(x, TensorProto.BOOL, f"{output}.bool"), TensorProto.UINT8, output)
+    return x if x in (INPUT, INPUT_TIME_FIRST) else graph.cast(x, TensorProto.UINT8, output)
 
 
-def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
-    """Add Σ w·x << 6 in float32, `(L, …)`; `rows` is the shape that `x` takes, −1 for L."""
+def product_operand(
+    graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int
+) -> str:
+    """Add the input of `product`, `(L, …)` in uint8 or float32; `rows` is its shape, −1 for L."""
+    name = layer.name
+    if takes_bytes(layer, input_max):
+        return graph.reshape(as_bytes(graph, x, f"{name}.input"), rows, f"{name}.counts")
+    return graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.counts")
+
+
+def takes_bytes(layer: Layer[LoihiLIF], input_max: int) -> bool:
+    """Whether the layer's product is one of int8 weights over uint8 inputs."""
+    return not isinstance(layer.synapse, Conv) and input_max <= INT8_INPUT_MAX
+
+
+def product(graph: Graph, layer: Layer[LoihiLIF], operand: str, input_max: int) -> str:
+    """Add the one node that sums weights over inputs, `(L, …)`.
+
+    Float products are Σ w·x << 6; those of bytes are Σ (w/2)·x in int32.
+    """
     name, synapse = layer.name, layer.synapse
     if isinstance(synapse, Conv):
-        image = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.image")
         weight = graph.constant(
             f"{name}.weight", synapse.weight_OIHW.astype(np.int64) * ALIGN, np.float32
         )
         padding = [*synapse.padding, *synapse.padding]
         return graph.add(
-            "Conv", [image, weight], f"{name}.drive", strides=list(synapse.stride), pads=padding
+            "Conv", [operand, weight], f"{name}.product", strides=list(synapse.stride), pads=padding
         )
-    if input_max <= INT8_INPUT_MAX:
-        counts = graph.reshape(as_bytes(graph, x, f"{name}.input"), rows, f"{name}.counts")
+    if takes_bytes(layer, input_max):
         weight = graph.constant(f"{name}.weight", synapse.weight_OI.T // 2, np.int8)
-        halves = graph.add("MatMulInteger", [counts, weight], f"{name}.halves")
-        sums = graph.cast(halves, TensorProto.FLOAT, f"{name}.sums")
-        two = graph.constant("twice_aligned", 2 * ALIGN, np.float32)
-        return graph.add("Mul", [sums, two], f"{name}.drive")
-    counts = graph.reshape(as_float(graph, x, f"{name}.input"), rows, f"{name}.counts")
+        return graph.add("MatMulInteger", [operand, weight], f"{name}.product")
     weight = graph.constant(
         f"{name}.weight", synapse.weight_OI.T.astype(np.int64) * ALIGN, np.float32
     )
-    return graph.add("MatMul", [counts, weight], f"{name}.drive")
+    return graph.add("MatMul", [operand, weight], f"{name}.product")
+
+
+def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
+    """Add Σ w·x << 6 in float32, `(L, …)`; `rows` is the shape that `x` takes, −1 for L."""
+    operand = product_operand(graph, layer, x, rows, input_max)
+    sums = product(graph, layer, operand, input_max)
+    if not takes_bytes(layer, input_max):
+        return sums
+    two = graph.constant("twice_aligned", 2 * ALIGN, np.float32)
+    wide = graph.cast(sums, TensorProto.FLOAT, f"{layer.name}.sums")
+    return graph.add("Mul", [wide, two], f"{layer.name}.drive")
 
 
 def drive(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
@@ -146,48 +169,71 @@ def states(layer: Layer[LoihiLIF]) -> list[str]:
 
 
 def neuron(
-    graph: Graph, layer: Layer[LoihiLIF], drive_BN: str, input_max: int, neurons: int
+    graph: Graph,
+    layer: Layer[LoihiLIF],
+    drive_BN: str,
+    input_max: int,
+    neurons: int,
+    *,
+    negative: bool,
 ) -> tuple[str, list[str]]:
-    """Add one step of the neurons of `layer`; return (fired, next states), all `(B, N)`.
+    """Add one step of the neurons of `layer`; return (−x, next −v and u), all `(B, N)`.
 
-    Reads the states by their names and adds `.state`: v in float32, u in float64.
+    −x is the membrane before the reset, for `fired`. Reads the states by their names and adds
+    `.state`: −v in float32 where it is held `negative`, otherwise v in float64; u in float64.
     """
     name = layer.name
-    kept = _leak(graph, f"{name}.v", 4096 - layer.neuron.membrane_decay, f"{name}.v_kept")
+    kept = _leak(graph, f"{name}.v", 4096 - layer.neuron.membrane_decay, negative)
     following = []
     if filters_current(layer):
         current = _current(graph, layer, drive_BN)
         following.append(current)
         x = _filtered_membrane(graph, layer, kept, current, neurons)
     else:
-        x = graph.add("Add", [kept, drive_BN], f"{name}.membrane")
+        x = graph.add("Sub", [kept, drive_BN], f"{name}.membrane")
         if membrane_clips(layer, input_max):
-            floor = graph.constant(f"{name}.floor", 1 - STATE_END, np.float32)
-            x = graph.add("Max", [x, floor], f"{name}.clipped")
-    fired = _above(graph, layer, x)
-    return fired, [graph.add("Sub", [x, fired], f"{name}.v.after"), *following]
+            floor = graph.constant(f"{name}.floor", STATE_END - 1, np.float32)
+            x = graph.add("Min", [x, floor], f"{name}.clipped")
+    return x, [reset(graph, layer, x, f"{name}.v.after"), *following]
 
 
-def _above(graph: Graph, layer: Layer[LoihiLIF], x: str) -> str:
-    """Add x where it is above the threshold, else 0."""
-    name = layer.name
+def reset(graph: Graph, layer: Layer[LoihiLIF], x: str, output: str) -> str:
+    """Add −v from −x: zero where the neuron fires."""
     if layer.threshold_N is None:
-        alpha = float(layer.neuron.threshold * ALIGN)
-        return graph.add("ThresholdedRelu", [x], f"{name}.fired", alpha=alpha)
-    ends_N = layer.threshold_N.astype(np.int64) * ALIGN
-    above = graph.add(
-        "Greater", [x, graph.constant(f"{name}.thresholds", ends_N, np.float32)], f"{name}.above"
-    )
-    zero = graph.constant(f"{name}.rest", 0, np.float32)
-    return graph.add("Where", [above, x, zero], f"{name}.fired")
+        limit = float(-layer.neuron.threshold * ALIGN - 1)
+        return graph.add("ThresholdedRelu", [x], output, alpha=limit)
+    limit_N = graph.constant(f"{output}.limit_N", _ends(layer.threshold_N) - 1, np.float32)
+    silent = graph.add("Greater", [x, limit_N], f"{output}.silent")
+    rest = graph.constant(f"{output}.rest", 0, np.float32)
+    return graph.add("Where", [silent, x, rest], output)
 
 
-def _leak(graph: Graph, state: str, share: int, output: str) -> str:
-    """Add trunc(state · share / 4096); float32 in, float32 out. All of it kept needs no node."""
+def fired(graph: Graph, layer: Layer[LoihiLIF], x: str) -> str:
+    """Add the spikes, 0 or 1 in float32, from −x."""
+    output = f"{layer.name}.fired"
+    if layer.threshold_N is None:
+        limit = float(-layer.neuron.threshold * ALIGN)
+        return graph.add("HardSigmoid", [x], output, alpha=-1.0, beta=limit)
+    limit_N = graph.constant(f"{output}.limit_N", _ends(layer.threshold_N), np.float32)
+    below = graph.add("Less", [x, limit_N], f"{output}.below")
+    return graph.cast(below, TensorProto.FLOAT, output)
+
+
+def _ends(threshold_N: Array) -> Array:
+    """Return −(vth << 6) of every neuron."""
+    return -threshold_N.astype(np.int64) * ALIGN
+
+
+def _leak(graph: Graph, state: str, share: int, negative: bool) -> str:
+    """Add −trunc(v · share / 4096) in float32; −v that is kept whole needs no node."""
+    held, output = f"{state}.state", f"{state}_kept"
     if share == 4096:
-        return f"{state}.state"
-    wide = graph.cast(f"{state}.state", TensorProto.DOUBLE, f"{output}.wide")
-    keep = graph.constant(f"{state}_keep", share / 4096, np.float64)
+        if negative:
+            return held
+        return graph.cast(graph.add("Neg", [held], f"{output}.negative"), TensorProto.FLOAT, output)
+    wide = graph.cast(held, TensorProto.DOUBLE, f"{output}.wide") if negative else held
+    signed = (1 if negative else -1) * share / 4096
+    keep = graph.constant(f"{state}_keep", signed, np.float64)
     product = graph.add("Mul", [wide, keep], f"{output}.product")
     whole = graph.cast(product, TensorProto.INT32, f"{output}.whole")
     return graph.cast(whole, TensorProto.FLOAT, output)
@@ -209,16 +255,16 @@ def _current(graph: Graph, layer: Layer[LoihiLIF], drive_BN: str) -> str:
 def _filtered_membrane(
     graph: Graph, layer: Layer[LoihiLIF], kept: str, current: str, neurons: int
 ) -> str:
-    """Add clip24(kept + u + (bias << 6)) in float64 and return it in float32."""
+    """Add −clip24(−kept + u + (bias << 6)) in float64 and return it in float32."""
     name, bias = layer.name, layer.synapse.bias_O
     x = graph.cast(kept, TensorProto.DOUBLE, f"{name}.v_kept.double")
-    x = graph.add("Add", [x, current], f"{name}.membrane")
+    x = graph.add("Sub", [x, current], f"{name}.membrane")
     if bias is not None:
         each = np.repeat(np.asarray(bias, np.int64) * ALIGN, neurons // len(bias))
         if layer.alive_N is not None:
             each *= layer.alive_N.astype(np.int64)
         x = graph.add(
-            "Add", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
+            "Sub", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
         )
     ends = [
         graph.constant(f"{name}.{end}", value, np.float64)

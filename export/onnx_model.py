@@ -26,13 +26,24 @@ from export.errors import HardspikeError
 from export.files import write_bytes
 from export.metadata import describe
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Shape
-from export.onnx_graph import INPUT, INPUT_TIME_FIRST, Graph, as_bytes, drive, neuron, states
+from export.onnx_graph import (
+    INPUT,
+    INPUT_TIME_FIRST,
+    Graph,
+    as_bytes,
+    drive,
+    fired,
+    neuron,
+    reset,
+    states,
+)
 from export.registers import register_faults
 
 SCHEMA = "hardspike.onnx/1"
 OPSET, IR_VERSION = 21, 10
 _CURRENT_END = (1 << 31) - 2 * STATE_END
-_STATE_KIND = {"v": TensorProto.FLOAT, "u": TensorProto.DOUBLE}
+_HELD_KIND = {"v": TensorProto.FLOAT, "u": TensorProto.DOUBLE}
+"""Of the states inside a Scan, where v is held negative (`export.onnx_graph`)."""
 
 
 def write_step(network: FixedPointNetwork, path: Path) -> None:
@@ -43,25 +54,31 @@ def write_step(network: FixedPointNetwork, path: Path) -> None:
             file cannot be written.
     """
     graph, x = Graph(), INPUT
-    inputs = [_value(INPUT, TensorProto.UINT8, "B", *network.input_shape)]
+    inputs = [value_info(INPUT, TensorProto.UINT8, "B", *network.input_shape)]
     outputs, last_v = [], ""
-    for layer, rows, size, input_max in _walk(network):
+    for layer, rows, size, input_max in layer_inputs(network):
         raw = drive(graph, layer, x, rows, input_max)
         drive_BN = graph.reshape(raw, (-1, size), f"{layer.name}.drive_BN")
         for state in states(layer):
-            inputs.append(_value(state, TensorProto.INT32, "B", size))
-            graph.cast(state, _STATE_KIND[state[-1]], f"{state}.state")
-        x, after = neuron(graph, layer, drive_BN, input_max, size)
-        for state, value in zip(states(layer), after, strict=True):
+            inputs.append(value_info(state, TensorProto.INT32, "B", size))
+            graph.cast(state, TensorProto.DOUBLE, f"{state}.state")
+        before, (negative_v, *after_u) = neuron(
+            graph, layer, drive_BN, input_max, size, negative=False
+        )
+        x = fired(graph, layer, before)
+        after_v = graph.add("Neg", [negative_v], f"{layer.name}.v.positive")
+        for state, value in zip(states(layer), [after_v, *after_u], strict=True):
             following = graph.cast(value, TensorProto.INT32, f"{state}.next")
-            outputs.append(_value(following, TensorProto.INT32, "B", size))
+            outputs.append(value_info(following, TensorProto.INT32, "B", size))
         last_v = f"{layer.name}.v.next"
     if network.readout == "count":
         graph.add("Identity", [as_bytes(graph, x, "output.bytes")], "output")
     else:
         graph.add("Identity", [last_v], "output")
-    outputs.insert(0, _value("output", _output_kind(network), "B", math.prod(network.shapes[-1])))
-    _write(network, "step", graph, inputs, outputs, path)
+    outputs.insert(
+        0, value_info("output", _output_kind(network), "B", math.prod(network.shapes[-1]))
+    )
+    write_model(network, "step", graph, inputs, outputs, path)
 
 
 def write_sequence(network: FixedPointNetwork, path: Path) -> None:
@@ -71,41 +88,40 @@ def write_sequence(network: FixedPointNetwork, path: Path) -> None:
     graph.add("Transpose", [INPUT], INPUT_TIME_FIRST, perm=last_first)
     graph.add("Shape", [INPUT_TIME_FIRST], "shape_TB", start=0, end=2)
     graph.add("Shape", [INPUT], "shape_B", start=0, end=1)
-    x, membranes, last = INPUT_TIME_FIRST, "", ""
-    outputs = [_value("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))]
-    for layer, rows, size, input_max in _walk(network):
+    rest = graph.constant("rest", [-1], "int64")
+    graph.add("Concat", ["shape_TB", rest], "shape_TBN", axis=0)
+    x = INPUT_TIME_FIRST
+    outputs = [value_info("output", _output_kind(network), "B", "T", math.prod(network.shapes[-1]))]
+    for layer, rows, size, input_max in layer_inputs(network):
         raw = drive(graph, layer, x, rows, input_max)
-        keep_v = network.readout == "membrane" and layer is network.layers[-1]
-        x, membranes = _scan(graph, layer, raw, size, input_max, keep_v)
+        before = _scan(graph, layer, raw, size, input_max)
+        x = fired(graph, layer, before)
         last = _batch_first(graph, x, f"spikes/{layer.name}", TensorProto.UINT8)
-        outputs.append(_value(last, TensorProto.UINT8, "B", "T", size))
+        outputs.append(value_info(last, TensorProto.UINT8, "B", "T", size))
     if network.readout == "count":
         graph.add("Identity", [last], "output")
     else:
+        after = reset(graph, network.layers[-1], before, "negative_membranes_TBN")
+        membranes = graph.add("Neg", [after], "membranes_TBN")
         _batch_first(graph, membranes, "output", TensorProto.INT32)
-    inputs = [_value(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
-    _write(network, "sequence", graph, inputs, outputs, path)
+    inputs = [value_info(INPUT, TensorProto.UINT8, "B", "T", *network.input_shape)]
+    write_model(network, "sequence", graph, inputs, outputs, path)
 
 
 def _batch_first(graph: Graph, values_TBN: str, output: str, kind: int) -> str:
-    """Add `(B, T, N)` integers: of membranes their value, of what fired whether it did."""
-    if kind == TensorProto.UINT8:
-        values_TBN = graph.cast(values_TBN, TensorProto.BOOL, f"{output}.fired")
-    turned = graph.add("Transpose", [values_TBN], f"{output}.turned", perm=[1, 0, 2])
-    return graph.cast(turned, kind, output)
+    """Add `(T, B, N)` floats as `(B, T, N)` integers."""
+    whole = graph.cast(values_TBN, kind, f"{output}.whole")
+    return graph.add("Transpose", [whole], output, perm=[1, 0, 2])
 
 
-def _scan(
-    graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int, keep_v: bool
-) -> tuple[str, str]:
-    """Add the neurons of `layer` over all steps; return what fired and, if kept, v: `(T, B, N)`."""
+def _scan(graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int) -> str:
+    """Add the neurons of `layer` over all steps; return −x, before the reset, `(T, B, N)`."""
     name, body = layer.name, Graph()
     count = graph.constant(f"{name}.N", [size], "int64")
-    shape_TBN = graph.add("Concat", ["shape_TB", count], f"{name}.shape_TBN", axis=0)
     shape_BN = graph.add("Concat", ["shape_B", count], f"{name}.shape_BN", axis=0)
-    drive_TBN = graph.add("Reshape", [raw, shape_TBN], f"{name}.drive_TBN")
-    fired, after = neuron(body, layer, f"{name}.drive_BN", input_max, size)
-    kinds = [_STATE_KIND[state[-1]] for state in states(layer)]
+    drive_TBN = graph.add("Reshape", [raw, "shape_TBN"], f"{name}.drive_TBN")
+    before, after = neuron(body, layer, f"{name}.drive_BN", input_max, size, negative=True)
+    kinds = [_HELD_KIND[state[-1]] for state in states(layer)]
     starts = [
         graph.add(
             "ConstantOfShape",
@@ -115,40 +131,35 @@ def _scan(
         )
         for state, kind in zip(states(layer), kinds, strict=True)
     ]
-    results = [fired]
-    if keep_v:
-        results.append(body.add("Identity", [after[0]], f"{name}.v.kept"))
     held = [
-        _value(f"{state}.state", kind, "B", size)
+        value_info(f"{state}.state", kind, "B", size)
         for state, kind in zip(states(layer), kinds, strict=True)
     ]
-    scanned = [_value(value, TensorProto.FLOAT, "B", size) for value in results]
     step = helper.make_graph(
         body.nodes,
         f"{name}.step",
-        [*held, _value(f"{name}.drive_BN", TensorProto.FLOAT, "B", size)],
+        [*held, value_info(f"{name}.drive_BN", TensorProto.FLOAT, "B", size)],
         [
-            *(_value(value, kind, "B", size) for value, kind in zip(after, kinds, strict=True)),
-            *scanned,
+            *(value_info(value, kind, "B", size) for value, kind in zip(after, kinds, strict=True)),
+            value_info(before, TensorProto.FLOAT, "B", size),
         ],
         initializer=body.initializers,
     )
-    finals = [f"{state}.end" for state in states(layer)]
-    stacked = [f"{name}.fired_TBN", f"{name}.v_TBN"][: len(results)]
+    finals, stacked = [f"{state}.end" for state in states(layer)], f"{name}.before_TBN"
     graph.nodes.append(
         helper.make_node(
             "Scan",
             [*starts, drive_TBN],
-            [*finals, *stacked],
+            [*finals, stacked],
             name=f"{name}.scan",
             body=step,
             num_scan_inputs=1,
         )
     )
-    return stacked[0], stacked[-1]
+    return stacked
 
 
-def _walk(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:
+def layer_inputs(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:
     """Yield each layer with the shape its input takes (−1 for rows), its size and input's limit."""
     _check(network)
     shapes = network.shapes
@@ -178,7 +189,7 @@ def _check(network: FixedPointNetwork) -> None:
         raise HardspikeError(*faults)
 
 
-def _value(name: str, kind: int, *sizes: str | int) -> onnx.ValueInfoProto:
+def value_info(name: str, kind: int, *sizes: str | int) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, list(sizes))
 
 
@@ -186,7 +197,7 @@ def _output_kind(network: FixedPointNetwork) -> int:
     return TensorProto.UINT8 if network.readout == "count" else TensorProto.INT32
 
 
-def _write(
+def write_model(
     network: FixedPointNetwork,
     form: str,
     graph: Graph,

@@ -18,12 +18,14 @@ class OnnxInfo:
     """What an ONNX file holds: its metadata, its constants and threshold nodes by name.
 
     `tensors` are the initialisers of the graph and of the Scans inside; `thresholds` the values
-    that the nodes `<layer>.fired` compare with; `inputs` and `outputs` are sizes by name.
+    that a membrane must exceed for `<layer>.fired` to be a spike, `resets` those that it must
+    exceed for `<layer>.v.after` to be zero; `inputs` and `outputs` are sizes by name.
     """
 
     metadata: dict[str, str]
     tensors: dict[str, Array]
     thresholds: dict[str, float]
+    resets: dict[str, float]
     inputs: dict[str, tuple[int | str, ...]]
     outputs: dict[str, tuple[int | str, ...]]
 
@@ -45,12 +47,8 @@ def read_onnx_info(path: Path) -> OnnxInfo:
                 for graph in graphs
                 for tensor in graph.initializer
             },
-            thresholds={
-                node.name.removesuffix(".fired"): node.attribute[0].f
-                for graph in graphs
-                for node in graph.node
-                if node.op_type == "ThresholdedRelu"
-            },
+            thresholds=_limits(graphs, "HardSigmoid", "beta", ".fired", 0),
+            resets=_limits(graphs, "ThresholdedRelu", "alpha", ".v.after", 1),
             inputs=_sizes(model.graph.input),
             outputs=_sizes(model.graph.output),
         )
@@ -74,6 +72,19 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 yield from _graphs(attribute.g)
+
+
+def _limits(
+    graphs: list[onnx.GraphProto], op: str, attribute: str, suffix: str, below: int
+) -> dict[str, float]:
+    """Return by layer the limit that nodes of one kind hold negated, and `below` it."""
+    return {
+        node.name.removesuffix(suffix): -value.f - below
+        for graph in graphs
+        for node in graph.node
+        for value in node.attribute
+        if node.op_type == op and node.name.endswith(suffix) and value.name == attribute
+    }
 
 
 def _sizes(values: "list[onnx.ValueInfoProto]") -> dict[str, tuple[int | str, ...]]:

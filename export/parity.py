@@ -87,7 +87,8 @@ def _onnx(path: Path, network: FixedPointNetwork, form: str) -> Iterator[Parity]
     _same(path, "output", (*free, outputs), info.outputs.get("output"))
     for layer, shape in zip(network.layers, network.shapes[1:], strict=True):
         name, neuron = f"layer {layer.name}", layer.neuron
-        _same(path, f"{name}: threshold", neuron.threshold * ALIGN, info.thresholds.get(layer.name))
+        for what, limits in (("threshold", info.thresholds), ("reset", info.resets)):
+            _same(path, f"{name}: {what}", neuron.threshold * ALIGN, limits.get(layer.name))
         yield _tensor(
             path, f"{name}: weight", layer.synapse.weight, _onnx_weight(path, layer, info)
         )
@@ -95,7 +96,8 @@ def _onnx(path: Path, network: FixedPointNetwork, form: str) -> Iterator[Parity]
             yield _tensor(path, f"{name}: bias", *_onnx_bias(layer, info, math.prod(shape)))
         shares = (4096 - neuron.membrane_decay, 4096 - neuron.current_decay - 1)
         for state, share in zip(states(layer), shares, strict=False):
-            kept = float(info.tensors.get(f"{state}_keep", np.float64(1)))
+            # The step form takes v and holds −v, so that its share of v is negative.
+            kept = abs(float(info.tensors.get(f"{state}_keep", np.float64(1))))
             _same(path, f"{name}: share of {state} kept", share / 4096, kept)
 
 

@@ -60,8 +60,8 @@ class _Robustness(_Read):
     mean_retained: Mapping[Literal["events", "faults"], float | None]
 
     @property
-    def measured(self) -> str | None:
-        """The SHA-256 of the network that was measured; None where the file does not say."""
+    def measured(self) -> str:
+        """The SHA-256 of the network that was measured."""
         return self.network_sha256
 
 
@@ -109,15 +109,15 @@ class _Latency(_Read):
     """What `hardspike latency` writes."""
 
     schema_: Literal["hardspike.latency/1"] = Field(alias="schema")
-    network_sha256: str | None = None
+    network_sha256: str
     machine: _Machine
     repeats: int
     warm_up: int
     results: Sequence[_Threads] = Field(min_length=1)
 
     @property
-    def measured(self) -> str | None:
-        """The SHA-256 of the network that was measured; None where the file does not say."""
+    def measured(self) -> str:
+        """The SHA-256 of the network that was measured."""
         return self.network_sha256
 
 
@@ -156,8 +156,8 @@ class _Energy(_Read):
     left_out: Sequence[str]
 
     @property
-    def measured(self) -> str | None:
-        """The SHA-256 of the network that was measured; None where the file does not say."""
+    def measured(self) -> str:
+        """The SHA-256 of the network that was measured."""
         return self.network.sha256
 
 
@@ -184,14 +184,14 @@ def read_beside(run: Path) -> dict[str, Any]:
     for name, file in BESIDE.items():
         if (run / file).exists():
             tree = read_json(run / file)
-            if _checked(name, tree, run / file) in (None, deployed):
+            if _checked(name, tree, run / file) == deployed:
                 found[name] = tree
             else:
                 outdated.append(name)
     return found | {"outdated": outdated}
 
 
-def _checked(name: str, tree: Any, file: Path) -> str | None:
+def _checked(name: str, tree: Any, file: Path) -> str:
     """Return the SHA-256 of the network that a measurement is of."""
     try:
         return _MODELS[name].model_validate(tree).measured

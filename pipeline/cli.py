@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
 from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
+from pipeline.latency import command as latency_command
 from pipeline.open_page import open_page
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
@@ -47,6 +48,10 @@ _COMMANDS = {
     "theory": (
         "hold the theory's bounds and assumptions against a trained run",
         "hardspike theory runs/quickstart --samples 64",
+    ),
+    "latency": (
+        "time a run's deployed files on this processor, beside their synapse products alone",
+        "hardspike latency runs/quickstart --threads 1,2",
     ),
     "energy": (
         "model what the deployed network would cost on Loihi 1: cores, energy, time",
@@ -101,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
                 compare_command.add_arguments(command)
             case "theory":
                 theory_command.add_arguments(command)
+            case "latency":
+                latency_command.add_arguments(command)
             case "energy":
                 energy_command.add_arguments(command)
             case "robustness":
@@ -163,6 +170,8 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             compare_command.carry_out(options)
         case "theory":
             theory_command.carry_out(options)
+        case "latency":
+            latency_command.carry_out(options)
         case "energy":
             energy_command.carry_out(options)
         case "robustness":
@@ -205,7 +214,8 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
     reporter.line(f"{config.name}: {', '.join(stages)} in {run}")
     run_stages(config, run, stages, reporter, options.force, team=team)
     last = stages[-1]
-    from pipeline.report import HTML, corruption_rows, ladder_rows, read_report, target_rows
+    from pipeline.report import HTML, read_report
+    from pipeline.report_markdown import corruption_rows, ladder_rows, target_rows
 
     if last == "report":
         report = read_report(run)

@@ -7,6 +7,7 @@ from typing import Any
 
 from export.errors import HardspikeError
 from export.files import read_json
+from pipeline.accuracy_gain import guess
 from pipeline.config import Config
 from pipeline.stages import check_current
 
@@ -27,6 +28,7 @@ class Figures:
     deployed: float
     ci95: tuple[float, float]
     n: int
+    classes: int
     bits: int
     synops: float
     seconds: float
@@ -42,9 +44,15 @@ class Figures:
         """The share lost at the swap from smooth to hard."""
         return None if self.smooth is None else self.smooth - self.hard
 
+    @property
+    def gained(self) -> float:
+        """The share that is deployed above a guess."""
+        return self.deployed - guess(self.classes)
+
     def as_json(self) -> dict[str, Any]:
         """Return the figures as plain values."""
-        return asdict(self) | {"lost": self.lost, "corruptions": dict(self.corruptions)}
+        found = {"lost": self.lost, "gained": self.gained, "corruptions": dict(self.corruptions)}
+        return asdict(self) | found
 
 
 def read_figures(run: Path, config: Config) -> Figures:
@@ -66,6 +74,7 @@ def read_figures(run: Path, config: Config) -> Figures:
             deployed=deployed["accuracy"],
             ci95=tuple(deployed["ci95"]),
             n=deployed["n"],
+            classes=len(converted["classes"]),
             bits=config.convert.weight_bits,
             synops=evaluated["synops_per_sample"],
             seconds=cost["seconds"],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from export.errors import HardspikeError
+from pipeline.accuracy_gain import per
 from pipeline.compare import BITS, SCHEMA, Comparison, Run, text_of
 from pipeline.compare_figures import Figures
 
@@ -122,6 +123,8 @@ _MEASURES: Mapping[str, Callable[[Figures], float | None]] = {
     "gradient_evaluations": lambda figures: figures.gradient_evaluations,
     "flops": lambda figures: figures.flops,
     "joules": lambda figures: figures.joules,
+    "points_per_second": lambda figures: per(figures.gained, figures.seconds),
+    "points_per_joule": lambda figures: per(figures.gained, figures.joules),
 }
 
 
@@ -185,7 +188,12 @@ def table_rows(rows: Rows) -> list[Sequence[str]]:
     measure("SynOps", "synops", ",.0f")
     measure("train s", "seconds", ",.1f")
     measure("gradients", "gradient_evaluations", ",.0f")
-    for title, name, form in (("FLOPs", "flops", ".3g"), ("joules", "joules", ",.0f")):
+    for title, name, form in (
+        ("points/s", "points_per_second", ".3g"),
+        ("FLOPs", "flops", ".3g"),
+        ("joules", "joules", ",.0f"),
+        ("points/J", "points_per_joule", ".3g"),
+    ):
         if any(name in row.values for row in rows.rows):
             measure(title, name, form)
     for name in dict.fromkeys(

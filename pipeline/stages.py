@@ -111,6 +111,8 @@ STAGES = (
             *_DATA,
             "export",
             "pipeline/report.py",
+            "pipeline/report_markdown.py",
+            "pipeline/accuracy_gain.py",
             "pipeline/report_page",
             "pipeline/report_page/templates/*",
             "pipeline/beside.py",
@@ -272,7 +274,7 @@ def require_targets(run: Path) -> None:
     Raises:
         HardspikeError: one line a target.
     """
-    from pipeline.report import missing_targets
+    from pipeline.report_markdown import missing_targets
 
     missing = missing_targets(read_json(run / "evaluate" / "evaluation.json"))
     if missing:

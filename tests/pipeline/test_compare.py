@@ -51,7 +51,8 @@ def finished_run(
                 "ladder": [
                     {"step": "smooth", "accuracy": 0.9},
                     {"step": "hard_float", "accuracy": 0.8},
-                ][more.get("hard_forward", 0) :]
+                ][more.get("hard_forward", 0) :],
+                "classes": [str(digit) for digit in range(10)],
             }
         },
         "deploy": {"model.json": {}},
@@ -95,6 +96,7 @@ def figures(deployed: float, seconds: float, bits: int = 8, **more: Any) -> Figu
         "deployed": deployed,
         "ci95": wilson_interval(round(deployed * N), N),
         "n": N,
+        "classes": 10,
         "bits": bits,
         "synops": 1000.0,
         "seconds": seconds,
@@ -150,9 +152,11 @@ def test_flops_and_joules_are_columns_where_they_were_counted() -> None:
     header, *body = table_rows(build_rows(made(({"seed": 0}, counted), ({"seed": 1}, older))))
     one, other = (dict(zip(header, row, strict=True)) for row in body)
     assert (one["FLOPs"], one["joules"]) == ("3e+12", "250")
+    assert (one["points/s"], one["points/J"]) == ("8", "0.32")
     assert (other["FLOPs"], other["joules"]) == ("–", "–")
+    assert (other["points/s"], other["points/J"]) == ("3.5", "–")
     header, *_ = table_rows(build_rows(made(({"seed": 0}, older))))
-    assert not {"FLOPs", "joules"} & set(header)
+    assert not {"FLOPs", "joules", "points/J"} & set(header)
 
 
 def test_a_cost_that_a_run_lacks_is_refused_and_one_that_all_have_is_drawn(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.accuracy_gain import accuracy_gain
 from pipeline.metrics import wilson_interval
 from pipeline.report_page.sections import Sources
 from pipeline.verdict import judge
@@ -51,6 +52,7 @@ def report(**changes: Any) -> dict[str, Any]:
             "epochs": 3,
             "best_epoch": 2,
         },
+        "gain": accuracy_gain(0.96, 10, {"seconds": 12.5, "joules": 250.0}),
         "ladder": [
             {"step": "smooth", **accuracy(965)},
             {"step": "hard_float", **accuracy(963)},
@@ -160,7 +162,7 @@ def robustness(network: str = "0" * 64) -> dict[str, Any]:
     }
 
 
-def latency() -> dict[str, Any]:
+def latency(network: str = "0" * 64) -> dict[str, Any]:
     """What `hardspike latency` writes."""
 
     def times(middle: float) -> dict[str, Any]:
@@ -180,6 +182,7 @@ def latency() -> dict[str, Any]:
 
     return {
         "schema": "hardspike.latency/1",
+        "network_sha256": network,
         "machine": {"processor": "a processor", "onnxruntime": "1.31"},
         "repeats": 20,
         "warm_up": 5,

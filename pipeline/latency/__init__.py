@@ -1,0 +1,1 @@
+"""What a call of the deployed files costs in wall time on the processor."""
