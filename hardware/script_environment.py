@@ -19,7 +19,7 @@ import uv
 
 from hardware.target import Availability, TargetUnavailableError
 
-FIND_LIMIT_S = 20.0
+FIND_LIMIT_S = 60.0
 PREPARE_LIMIT_S = 600.0
 _LONGEST_CAUSE = 300
 
