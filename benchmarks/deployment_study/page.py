@@ -82,7 +82,9 @@ def _picture(drawn: Mapping[str, Any], name: str, what: str) -> str:
 
 def conclusions(found: Found) -> list[str]:
     """Return what the figures say, a sentence each."""
-    return [*_on_retained(found), *_on_leads(found), *_on_cost(found)] or [_NOT_RUN]
+    return [*_on_retained(found), *_on_leads(found), *_on_weights(found), *_on_cost(found)] or [
+        _NOT_RUN
+    ]
 
 
 def _on_retained(found: Found) -> Iterator[str]:
@@ -114,6 +116,21 @@ def _on_leads(found: Found) -> Iterator[str]:
             said.append(f"no lead is shown under {', '.join(unsure)}")
         if said:
             yield f"**Best accuracy under a {words}**, lead over the second: {'; '.join(said)}."
+
+
+def _on_weights(found: Found) -> Iterator[str]:
+    means = {
+        arm: summary([entry.mean_weights[-1] for entry in found.withstood(arm).values()])
+        for arm in arms(found)
+        if found.withstood(arm)
+    }
+    if means:
+        said = ", ".join(f"{ARMS[arm].title} {plus_minus(one, 2)}" for arm, one in means.items())
+        yield (
+            "**Why weights that stick or flip hurt some more**: a weight that sticks at the largest "
+            "value, or whose high bit flips, counts for more where the others are small. Mean "
+            f"magnitude of the readout's weights over the largest: {said}."
+        )
 
 
 def _on_cost(found: Found) -> Iterator[str]:

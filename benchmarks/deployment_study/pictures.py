@@ -74,7 +74,7 @@ def _curve(axes: Axes, found: Found, arm: str, row: tuple[str, str]) -> None:
 def _short(severity: str) -> str:
     """Return a severity without what its axis cannot hold."""
     first, *_ = severity.split(",")
-    return first.replace(" a bit", "").replace(" at 0", "").replace(" of pixels", "")
+    return first.partition(" at ")[0].replace(" a bit", "")
 
 
 def cost_picture(found: Found, path: Path) -> None:

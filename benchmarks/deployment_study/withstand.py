@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.deployment_study.plan import plan
@@ -18,6 +19,8 @@ from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import Say, side_by_side
 from benchmarks.study.runs import Planned, recorded
 from export.files import sha256
+from export.network import Synapse
+from export.netx_file import read_netx
 from pipeline.config_file import config_tree
 from pipeline.progress import Reporter
 from pipeline.robustness.measure import robustness
@@ -36,7 +39,8 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Withstood(BaseModel):
     """How many of n recordings a deployed network gives their class, severity by severity.
 
-    Counts of faults are means over their draws. A row that was refused is absent.
+    Counts of faults are means over their draws. A row that was refused is absent. `mean_weights` is
+    the mean magnitude of each layer's integer weights over the largest that it has.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +53,7 @@ class Withstood(BaseModel):
     clean: Count
     events: dict[str, tuple[float, ...]]
     faults: dict[str, tuple[float, ...]]
+    mean_weights: tuple[float, ...]
 
 
 def read_withstood(folder: Path, arm: str) -> dict[str, Withstood]:
@@ -86,17 +91,17 @@ def _measure(run: Planned) -> str:
     run_stages(run.config, folder, STAGES, quiet)
     suite = load_suite(SUITE)
     report = robustness(run.config, folder, suite, TARGET, None, SEED, quiet)
-    entry = entry_of(report, run, sha256(folder / "deploy" / "model.net"))
+    entry = entry_of(report, run, folder / "deploy" / "model.net")
     add_entry(RECORDS / FOLDER / f"{run.file}.json", run.name, entry, SCHEMA)
     means = report["mean_retained"]
     return f"keeps {100 * means['events']:.1f}% of events, {100 * means['faults']:.1f}% of faults"
 
 
-def entry_of(report: Mapping[str, Any], run: Planned, network: str) -> Withstood:
-    """Return the entry of a run from its report of robustness."""
+def entry_of(report: Mapping[str, Any], run: Planned, network: Path) -> Withstood:
+    """Return the entry of a run from its report of robustness and its deployed netx file."""
     source = run.config.data.source
     return Withstood(
-        network_sha256=network,
+        network_sha256=sha256(network),
         suite_sha256=digest(report["suite"]),
         fold=getattr(source, "fold", 0),
         seed=run.config.seed,
@@ -104,7 +109,13 @@ def entry_of(report: Mapping[str, Any], run: Planned, network: str) -> Withstood
         clean=report["clean"]["correct"],
         events=_rows(report["events"]),
         faults=_rows(report["faults"]),
+        mean_weights=tuple(_mean_weight(layer.synapse) for layer in read_netx(network).layers),
     )
+
+
+def _mean_weight(synapse: Synapse) -> float:
+    weights = np.abs(synapse.weight.astype(np.int64))
+    return float(weights.mean() / weights.max())
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, ...]]:

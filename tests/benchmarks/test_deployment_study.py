@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.deployment_study import found as found_module
@@ -14,6 +15,8 @@ from benchmarks.deployment_study.write import build_study
 from benchmarks.study.entries import add_entry
 from benchmarks.study.runs import by_training, missing, recorded
 from export.errors import HardspikeError
+from export.network import Dense, FixedPointNetwork, Layer, LoihiLIF
+from export.netx_file import write_netx
 from pipeline.config_file import config_tree
 from pipeline.robustness.settings import load_suite
 
@@ -59,7 +62,11 @@ def test_an_entry_of_another_network_or_suite_is_refused(
         "events": [row, refused],
         "faults": [],
     }
-    entry = entry_of(report, run, "1" * 64)
+    synapse = Dense(np.array([[-4, 2], [0, 2]]))
+    network = FixedPointNetwork((1, 1, 2), (Layer("a", synapse, LoihiLIF(0, 5)),), "count", 2, 1.0)
+    write_netx(network, tmp_path / "model.net")
+    entry = entry_of(report, run, tmp_path / "model.net")
+    assert entry.mean_weights == (0.5,)
     assert (entry.events, entry.suite_sha256) == ({"drop": (5, 3)}, suite_digest())
     name = f"{NMNIST}-{next(iter(ARMS))}"
     add_entry(tmp_path / FOLDER / f"{name}.json", run.name, entry, SCHEMA)

@@ -57,6 +57,7 @@ def entry(fold: int, clean: int, drop: tuple[float, float], noise: float, dead: 
         clean=clean,
         events={"drop": drop, "noise": (noise,)},
         faults={"dead_neurons": (dead,)},
+        mean_weights=(0.3, 0.2),
     )
 
 
