@@ -82,9 +82,8 @@ def _picture(drawn: Mapping[str, Any], name: str, what: str) -> str:
 
 def conclusions(found: Found) -> list[str]:
     """Return what the figures say, a sentence each."""
-    return [*_on_retained(found), *_on_leads(found), *_on_weights(found), *_on_cost(found)] or [
-        _NOT_RUN
-    ]
+    sayings = (_on_retained, _on_leads, _on_weights, _on_cost)
+    return [line for say in sayings for line in say(found)] or [_NOT_RUN]
 
 
 def _on_retained(found: Found) -> Iterator[str]:
@@ -127,8 +126,8 @@ def _on_weights(found: Found) -> Iterator[str]:
     if means:
         said = ", ".join(f"{ARMS[arm].title} {plus_minus(one, 2)}" for arm, one in means.items())
         yield (
-            "**Why weights that stick or flip hurt some more**: a weight that sticks at the largest "
-            "value, or whose high bit flips, counts for more where the others are small. Mean "
+            "**A likely reason why stuck and flipped weights hurt some more** (nothing here tests "
+            "it): one that sticks at the largest value counts for more where others are small. Mean "
             f"magnitude of the readout's weights over the largest: {said}."
         )
 
