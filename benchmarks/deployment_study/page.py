@@ -127,7 +127,7 @@ def _on_weights(found: Found) -> Iterator[str]:
         said = ", ".join(f"{ARMS[arm].title} {plus_minus(one, 2)}" for arm, one in means.items())
         yield (
             "**A likely reason why stuck and flipped weights hurt some more** (nothing here tests "
-            "it): one that sticks at the largest value counts for more where others are small. Mean "
+            "it): one stuck at the largest value counts for more where others are small. Mean "
             f"magnitude of the readout's weights over the largest: {said}."
         )
 
