@@ -67,7 +67,8 @@ def layer_states(
         trace = run_float(HardSpikeNetwork(**frame), spikes_BTCHW)
         dtype = layer.synapse.weight.dtype
         drive_BTN = _input(layer, inputs_BTI, input_shape, trace.last, dtype)
-        drive_BTN = drive_BTN + neuron_bias(layer.synapse, drive_BTN.shape[-1])
+        bias_N = neuron_bias(layer.synapse, drive_BTN.shape[-1])
+        drive_BTN = (drive_BTN.astype(dtype) + bias_N).astype(np.float64)
         return LayerStates(drive_BTN, trace.membranes_BTN.astype(np.float64), trace.last)
     (state,) = fixed_states(FixedPointNetwork(**frame), spikes_BTCHW)
     sums_BTN = _input(layer, inputs_BTI, input_shape, state.spikes_BTN, np.float64)

@@ -36,8 +36,8 @@ def _near(report: Mapping[str, Any]) -> list[str]:
     if near is None:
         return []
     return [
-        f"Of {near['neurons']:,} neurons that part there on equal inputs, {near['near']:,} had both "
-        f"membranes within {100 * near['within']:g}% of the threshold (median distance "
+        f"Of {near['neurons']:,} neurons that part there on equal inputs, {near['near']:,} had "
+        f"both membranes within {100 * near['within']:g}% of the threshold (median distance "
         f"{100 * near['median']:.3g}%)."
     ]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from export.bounds import DECAY_ONE
 from export.network import LIF, Array, Layer, LoihiLIF, Network
-from export.registers import THRESHOLD
+from export.registers import THRESHOLD, WEIGHT
 from pipeline.diff.forms import distance, turned_form
 from pipeline.diff.further_fields import differences, further_fields, same_fields
 
@@ -65,8 +65,9 @@ class LayerParameters:
     """Two layers' parameters, and the names of those that differ in `differing`.
 
     `weight_error` is ‖Δ‖ over the larger norm, `grid_rms` and `grid_max` are Δ in steps of the
-    coarser grid (None between float layers), all None where the weights' shapes differ. `turned`
-    says how B's weights must be turned to be A's. `bias_error` is as `weight_error`.
+    coarser grid, weights at an end of their register left out, for larger ones were clipped there;
+    None between float layers. All are None where the weights' shapes differ. `turned` says how B's
+    weights must be turned to be A's. `bias_error` is as `weight_error`.
     """
 
     name: str
@@ -194,12 +195,22 @@ def _bias(side: Parameters) -> Floats:
 
 
 def _grid_steps(one: Parameters, other: Parameters) -> tuple[float | None, float | None]:
-    """Return root mean square and maximum of Δ in steps; weights at the grid's ends may clip."""
+    """Return root mean square and maximum of Δ in steps, without weights that may be clipped."""
     grid = max(one.grid, other.grid)
     if grid == 0:
         return None, None
     steps = np.abs(one.weight - other.weight) / grid
-    return float(np.sqrt((steps**2).mean())), float(steps.max(initial=0))
+    inside = steps[~(_at_end(one) | _at_end(other))]
+    return float(np.sqrt((inside**2).sum() / max(1, inside.size))), float(inside.max(initial=0))
+
+
+def _at_end(side: Parameters) -> NDArray[np.bool_]:
+    """Return which weights stand at an end of the register, where larger ones were clipped."""
+    weight = side.layer.synapse.weight
+    if side.is_float:
+        return np.zeros(weight.shape, np.bool_)
+    levels = WEIGHT.minimum, -WEIGHT.minimum - _grid(weight)
+    return np.asarray((weight <= levels[0]) | (weight >= levels[1]))
 
 
 def _differing(
@@ -234,7 +245,7 @@ def _thresholds_differ(one: Parameters, other: Parameters, share: float) -> bool
     if one.threshold_N.size not in (1, other.threshold_N.size) and other.threshold_N.size != 1:
         return True
     never = ~np.isfinite(one.threshold_N), ~np.isfinite(other.threshold_N)
-    if not np.array_equal(*np.broadcast_arrays(*never)):
+    if (never[0] != never[1]).any():
         return True
     if never[0].all():
         return False

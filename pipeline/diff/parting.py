@@ -186,7 +186,7 @@ def _distances(
 
 
 def departs(side: Side, place: int, parting: Parting, recordings: Sequence[int]) -> bool:
-    """Whether a target fires otherwise than the reference from its own inputs, up to the parting."""
+    """Whether a target fires otherwise than the reference from its own inputs until then."""
     if side.subject.target == _ORACLE:
         return False
     until = parting.step + 1

@@ -145,6 +145,6 @@ def density_of(rate: str, dt: float) -> float:
     if not 0 <= density <= 1:
         raise HardspikeError(
             f"--random: found {rate!r}, allowed a share of active inputs from 0 to 1, as in 0.1, "
-            f"or a rate up to one spike a step ({1 / dt:g} Hz), as in 50Hz"
+            f"or a rate up to one spike a step ({1 / dt:g} Hz), as in {0.1 / dt:.3g}Hz"
         )
     return density
