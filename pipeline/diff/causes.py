@@ -33,9 +33,10 @@ class Cause:
 class Facts:
     """What the rules read.
 
-    `parting` is (layer, step) or None; `parameters` are the parting layer's. `departing` has the
-    sides whose target fires otherwise than the reference from the same inputs, each with its
-    target. `gap_steps` is how far the membranes lie apart there, in steps of the weights' grid.
+    `parting` is (layer, step) or None; `parameters` are the parting layer's, `below` those of the
+    pair below. `departing` has the sides whose target fires otherwise than the reference from the
+    same inputs, each with its target. `gap_steps` is how far the membranes lie apart there, in
+    steps of the weights' grid.
     """
 
     layers: tuple[str, ...]
@@ -45,6 +46,7 @@ class Facts:
     lags: tuple[Lag | None, ...]
     departing: Mapping[str, str]
     inputs_agree: bool
+    below: LayerParameters | None
     parameters: LayerParameters | None
     effects: Mapping[str, int] | None
     gap_steps: float | None
@@ -135,6 +137,8 @@ def _target(facts: Facts) -> Cause | None:
 def _unpaired(facts: Facts) -> Cause | None:
     if facts.inputs_agree or facts.parting is None:
         return None
+    if facts.below is not None and facts.below.structural:
+        return Cause("structure", _structure(facts, facts.below))  # such as its delays
     layer, step = facts.parting
     return Cause(
         "inputs",

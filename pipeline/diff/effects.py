@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.network import Conv, Dense, Shape, Synapse
-from hardware.reference import neuron_bias, synapse_product
+from hardware.arriving import neuron_bias, synapse_product
 from pipeline.diff.pairs import Pair
 from pipeline.diff.parameters import LayerParameters, Parameters
 from pipeline.diff.sides import Side

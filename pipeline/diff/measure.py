@@ -27,7 +27,7 @@ from pipeline.diff.pairs import Pair, pair_layers
 from pipeline.diff.parameters import LayerParameters, compare_parameters
 from pipeline.diff.parting import departs, describe_parting, near_threshold
 from pipeline.diff.picture import diff_picture
-from pipeline.diff.recordings import Recordings, load_recordings
+from pipeline.diff.recordings import Recordings, check_inputs, load_recordings
 from pipeline.diff.sides import Side, run_side
 from pipeline.diff.subject import Subject, load_subject
 from pipeline.diff.table import parameter_entry
@@ -37,7 +37,6 @@ from pipeline.progress import Reporter
 SCHEMA = "hardspike.diff/1"
 JSON, PAGE, PICTURE = "diff.json", "diff.md", "diff.png"
 _ORACLE = "reference"
-_ONNX = (".onnx",)
 
 
 def diff(
@@ -56,6 +55,7 @@ def diff(
         HardspikeError: a fault in an argument, a file or the recordings, or a target cannot run.
     """
     subjects = load_subject(a), load_subject(b)
+    check_inputs(*subjects)
     pairs, unpaired = pair_layers(subjects[0].network, subjects[1].network)
     recordings = load_recordings(*subjects, data, rate, samples, seed, reporter)
     options = TargetOptions(announce=reporter.line)
@@ -110,6 +110,7 @@ def compare(
         lags=lags,
         departing=departing,
         inputs_agree=agree,
+        below=_below(pairs, parameters, parting),
         parameters=None if parting is None else parameters[parting.pair],
         effects=counts,
         gap_steps=_gap_steps(described),
@@ -146,6 +147,17 @@ def _parameters(a: Side, b: Side, pair: Pair) -> LayerParameters:
         for side, place in ((a, pair.a), (b, pair.b))
     ]
     return compare_parameters(pair.name, ends[0], ends[1])
+
+
+def _below(
+    pairs: Sequence[Pair], parameters: Sequence[LayerParameters], parting: Parting | None
+) -> LayerParameters | None:
+    """Return the parameters of the pair right below the one that parts, if there is one."""
+    if parting is None or parting.pair == 0:
+        return None
+    lower, upper = pairs[parting.pair - 1 : parting.pair + 1]
+    direct = lower.a + 1 == upper.a and lower.b + 1 == upper.b
+    return parameters[parting.pair - 1] if direct else None
 
 
 def _recordings_of(a: Side, b: Side, pair: Pair, parting: Parting) -> list[int]:

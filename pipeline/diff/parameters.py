@@ -135,13 +135,11 @@ def _unit_ratio(layers: tuple[Layer[Any], Layer[Any]], scales: bool) -> tuple[fl
     usual = [_unit(layers[0]) / _unit(layers[1])] if scales else []
     if one.shape != other.shape or not one.any() or not other.any():
         return (usual or [1.0])[0], False
-    candidates = [*usual, 1.0]
-    distances = [distance(one, ratio * other) for ratio in candidates]
-    best = int(np.argmin(distances))
     norms = float(np.linalg.norm(one) / np.linalg.norm(other))
-    if distance(one, norms * other) < _BETTER * distances[best] - _SHARE:
+    best = min([*usual, 1.0], key=lambda ratio: abs(math.log(ratio / norms)))
+    if distance(one, norms * other) < _BETTER * distance(one, best * other) - _SHARE:
         return norms, True
-    return candidates[best], False
+    return best, False
 
 
 def _never(network: Network[Any], place: int) -> bool:
@@ -165,7 +163,7 @@ def _parameters(layer: Layer[Any], factor: float, never: bool) -> Parameters:
         threshold_N=threshold_N * factor,
         decay=_decay(neuron),
         current_decay=_current_decay(neuron),
-        reset=getattr(neuron, "reset", "zero"),
+        reset=neuron.reset,
         factor=factor,
         grid=0.0 if is_float else factor * _grid(layer.synapse.weight),
         whole=0.0 if is_float else factor,
@@ -181,7 +179,7 @@ def _decay(neuron: LIF | LoihiLIF) -> float:
 
 def _current_decay(neuron: LIF | LoihiLIF) -> float:
     if isinstance(neuron, LIF):
-        return float(getattr(neuron, "current_decay", 0.0))
+        return neuron.current_decay
     return (DECAY_ONE - neuron.current_decay - 1) / DECAY_ONE
 
 

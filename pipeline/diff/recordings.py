@@ -63,7 +63,7 @@ def load_recordings(
         )
     if data is not None and rate is not None:
         raise HardspikeError("--data and --random: found both, allowed one of them")
-    _check_inputs(a, b)
+    check_inputs(a, b)
     source = data if data is not None or rate is not None else a.run or b.run
     if source is None:
         return _random(a.network, b.network, rate, samples, seed)
@@ -73,7 +73,12 @@ def load_recordings(
     return found
 
 
-def _check_inputs(a: Subject, b: Subject) -> None:
+def check_inputs(a: Subject, b: Subject) -> None:
+    """Refuse networks that take other recordings.
+
+    Raises:
+        HardspikeError: sizes of the input or numbers of steps differ.
+    """
     for name in ("input_shape", "steps"):
         values = getattr(a.network, name), getattr(b.network, name)
         if values[0] != values[1]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from export.errors import HardspikeError
 from export.network import Array, decide
-from hardware.layer_states import LayerStates, arriving, layer_states
-from hardware.reference import run_float
+from hardware.arriving import delayed
+from hardware.layer_states import LayerStates, layer_states
+from hardware.reference import run_fixed, run_float
 from hardware.targets import TARGETS, TargetOptions
 from pipeline.diff.subject import Subject
 from pipeline.progress import Reporter
@@ -40,7 +41,7 @@ class Side:
         if index == 0:
             return self.input_BTN
         below = self.subject.network.layers[index - 1]
-        return arriving(self.spikes_BTN[index - 1], getattr(below, "delay_N", None))
+        return delayed(self.spikes_BTN[index - 1], below.delay_N)
 
     def states(self, index: int, recording: int) -> LayerStates:
         """Return what the reference makes of layer `index` from this side's own inputs.
@@ -69,8 +70,8 @@ def run_side(
     if here.reason is not None:
         raise HardspikeError(f"{subject.given}: {subject.target} cannot run here ({here.reason})")
     flat = spikes_BTCHW.reshape(*spikes_BTCHW.shape[:2], -1)
-    if subject.is_float:
-        layers, outputs = _run_float(subject, spikes_BTCHW)
+    if subject.runs_in_memory:
+        layers, outputs = _run_here(subject, spikes_BTCHW)
         return Side(subject, here.version, flat, layers, outputs)
     with subject.artefacts() as folder, reporter.bar(subject.given, target.unit) as progress:
         run = target.run(folder, spikes_BTCHW, record_layers=True, progress=progress)
@@ -79,13 +80,14 @@ def run_side(
     return Side(subject, here.version, flat, recorded, run.outputs_BTN)
 
 
-def _run_float(subject: Subject, spikes_BTCHW: U8) -> tuple[tuple[U8, ...], Array]:
+def _run_here(subject: Subject, spikes_BTCHW: U8) -> tuple[tuple[U8, ...], Array]:
     """Run one recording at a time: sums of floats then have the same order as in `Side.states`."""
     network: Any = subject.network
-    traces = [run_float(network, spikes_BTCHW[at : at + 1]) for at in range(len(spikes_BTCHW))]
+    run = run_float if subject.is_float else run_fixed
+    traces = [run(network, spikes_BTCHW[at : at + 1]) for at in range(len(spikes_BTCHW))]
     layers = tuple(
         np.concatenate([trace.spikes_BTN[layer.name] for trace in traces])
         for layer in network.layers
     )
     ends = [trace.last if network.readout == "count" else trace.membranes_BTN for trace in traces]
-    return layers, np.concatenate(ends)
+    return layers, np.concatenate(ends).astype(np.float64 if subject.is_float else np.int32)

@@ -1,7 +1,6 @@
 """What is compared: a network as a file or folder holds it, and the target that runs it."""
 
 import contextlib
-import dataclasses
 import json
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from export.network import LIF, FixedPointNetwork, Network
 from export.netx_file import read_netx, write_netx
 from export.nir_graph import read_nir_back
 from export.onnx_model import write_sequence, write_step
-from export.onnx_network import read_onnx_network
+from export.onnx_network import holds, read_onnx_network
 from export.onnx_reader import read_onnx_info
 from hardware.targets import TARGETS
 from pipeline.run_dir import CONFIG_FILE, StageFolder
@@ -88,15 +87,18 @@ class Subject:
             yield Path(folder)
 
     @property
+    def runs_in_memory(self) -> bool:
+        """Whether the reference runs the network as it was read: its own file is netx alone."""
+        return self.target == _ORACLE and (self.is_float or self.source.suffix != ".net")
+
+    @property
     def runs_its_own_file(self) -> bool:
         """Whether the target runs the file itself, not one that was written from it."""
-        if self.is_float or self.path.is_dir():
+        if self.path.is_dir() or self.runs_in_memory:
             return True
-        return (
-            self.source.name.endswith(".net")
-            if _FILE_OF[self.target] == NET
-            else (self.source.suffix == ".onnx" and _form_target(self.source) == self.target)
-        )
+        if self.source.suffix == ".onnx":
+            return _form_target(self.source) == self.target
+        return self.source.suffix == ".net" and _FILE_OF[self.target] == NET
 
 
 def load_subject(given: str) -> Subject:
@@ -158,19 +160,22 @@ def _of_folder(given: str, path: Path, target: str, run: Path | None) -> Subject
             f"{folder}: is neither a run nor a deploy folder (no {source.name}); for {target} "
             "allowed is a folder with it"
         )
-    network, has_scale = _read(source), True
-    if source.suffix == ".onnx":
-        network, has_scale = _with_scales(network, folder / NET)
+    if source.suffix != ".onnx":
+        return Subject(given, path, source, target, _read(source), run)
+    network, has_scale = _beside(source, folder / NET)
     return Subject(given, path, source, target, network, run, has_scale)
 
 
-def _with_scales(network: Network[Any], net: Path) -> tuple[Network[Any], bool]:
-    """Give layers read from ONNX the scales that the netx file beside it has for their names."""
-    scales = {layer.name: layer.scale for layer in read_netx(net).layers} if net.is_file() else {}
-    if not all(layer.name in scales for layer in network.layers):
-        return network, False
-    layers = tuple(dataclasses.replace(layer, scale=scales[layer.name]) for layer in network.layers)
-    return dataclasses.replace(network, layers=layers), True
+def _beside(onnx: Path, net: Path) -> tuple[Network[Any], bool]:
+    """Return an ONNX file's network, and whether its scales are known.
+
+    Where the netx file beside it holds the same network, that one has them.
+    """
+    if net.is_file():
+        network = read_netx(net)
+        if holds(onnx, network):
+            return network, True
+    return read_onnx_network(onnx), False
 
 
 def _of_file(given: str, path: Path, target: str | None, run: Path | None) -> Subject:
