@@ -135,8 +135,8 @@ def _kept(share: Array, outputs: int) -> NDArray[np.int64]:
 
     The step form takes v and holds −v, so that its share of v is negative.
     """
-    kept = np.rint(np.abs(share) * DECAY_ONE).astype(np.int64).ravel()
-    return kept if kept.size == 1 else kept.reshape(outputs, -1)[:, 0]
+    kept: NDArray[np.int64] = np.rint(np.abs(share) * DECAY_ONE).astype(np.int64).ravel()
+    return np.asarray(kept if kept.size == 1 else kept.reshape(outputs, -1)[:, 0])
 
 
 def _delay(info: OnnxInfo, state: str, output: str, neurons: int) -> Array | None:
@@ -161,7 +161,9 @@ def _synapse(name: str, info: OnnxInfo, graph: Any) -> Synapse:
     if stored.ndim != 4:
         return Dense(weight.T, _bias(name, info, weight.shape[1]))
     (node,) = (node for node in graph.node if node.name == f"{name}.product")
-    values = {attribute.name: tuple(attribute.ints) or attribute.i for attribute in node.attribute}
+    values: dict[str, Any] = {
+        attribute.name: tuple(attribute.ints) or attribute.i for attribute in node.attribute
+    }
     return Conv(
         weight,
         _bias(name, info, len(weight)),

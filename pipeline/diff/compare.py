@@ -53,7 +53,7 @@ def spikes_of(side: Side, pair: Pair, is_a: bool) -> U8:
 
 def differing(a: Side, b: Side, pair: Pair) -> Bools:
     """Return where the spikes of a pair differ, `(B, T, N)`."""
-    return spikes_of(a, pair, True) != spikes_of(b, pair, False)
+    return np.asarray(spikes_of(a, pair, True) != spikes_of(b, pair, False))
 
 
 def shares(a: Side, b: Side, pairs: Sequence[Pair]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ so that what remains between this and a fixed-point layer's spikes is its intege
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,7 +34,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 }
 """What may be taken from the other side, and the fields that it is."""
 ARITHMETIC = "arithmetic"
-_PLAIN = {"stride", "padding", "dilation", "groups", "alive_N"}
+_PLAIN = {"stride", "padding", "dilation", "groups", "alive_N", "delay_N"}
+"""Further fields that the equations above know, or that act behind the layer's own spikes."""
 _AT_MOST = 10
 
 
@@ -79,8 +81,8 @@ def _count(
 def _takes(parameters: Parameters, given: Shape) -> bool:
     synapse = parameters.layer.synapse
     if isinstance(synapse, Conv):
-        return len(given) == 3 and synapse.weight_OIHW.shape[1] == given[0]
-    return int(np.prod(given)) == synapse.weight_OI.shape[1]
+        return len(given) == 3 and synapse.weight_OIHW.shape[1] * synapse.groups == given[0]
+    return math.prod(given) == int(synapse.weight_OI.shape[1])
 
 
 def fired(parameters: Parameters, x_TI: NDArray[Any], given: Shape) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from pipeline.pictures import save_picture
 
 _INK, _MUTED = "#1f2933", "#b8c4ce"
 _PAIR = {"a": "#0b6e99", "b": "#d1495b"}
-_NAME = 22
+_NAME, _FILE = 22, 48
 
 
 def diff_picture(report: Mapping[str, Any], path: Path) -> None:
@@ -26,7 +26,7 @@ def diff_picture(report: Mapping[str, Any], path: Path) -> None:
     _matrix(figure, panels[0], report)
     if parting:
         _membranes(panels[1], report)
-    names = [_cut(report[side]["given"]) for side in "ab"]
+    names = [_cut(report[side]["given"], _FILE) for side in "ab"]
     figure.suptitle(f"A: {names[0]}     B: {names[1]}", fontsize=9.5, color=_INK)
     save_picture(figure, path)
 
@@ -88,7 +88,7 @@ def _membranes(panel: Any, report: Mapping[str, Any]) -> None:
         panel.spines[side].set_visible(False)
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, length: int = _NAME) -> str:
     """Return the end of a long name, without mathematics in it."""
-    short = text if len(text) <= _NAME else "…" + text[1 - _NAME :]
+    short = text if len(text) <= length else "…" + text[1 - length :]
     return short.replace("$", r"\$")

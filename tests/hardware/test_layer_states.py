@@ -1,6 +1,7 @@
 """A layer alone: its spikes are those of the whole network, and its membranes explain them."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def check_fixed(case: Case) -> None:
         found = layer_states(state.layer, state.inputs_BTN, shape, input_max)
         input_max = 1
         np.testing.assert_array_equal(found.spikes_BTN, state.spikes_BTN)
-        vth = state.layer.neuron.threshold
+        vth: Any = state.layer.neuron.threshold
         if state.layer.threshold_N is not None:
             vth = state.layer.threshold_N
         np.testing.assert_array_equal(found.before_BTN > vth, state.spikes_BTN > 0)

@@ -215,10 +215,11 @@ def test_structure() -> None:
 
 def test_a_lag_of_delays_in_every_layer() -> None:
     """Axonal delays of one step: a layer's own spikes come as late as what its input was sent."""
-    base = float_net(bias=False)
-    for layer in base.layers:
-        base = altered(base, layer.name, threshold=0.5)
-    base = other = discretize(base)
+    quick: Network[Any] = float_net(bias=False)
+    for layer in quick.layers:
+        quick = altered(quick, layer.name, threshold=0.5)
+    base: Network[Any] = discretize(quick)
+    other = base
     for layer, shape in zip(base.layers, base.shapes[1:], strict=True):
         other = altered(other, layer.name, delay_N=np.full(int(np.prod(shape)), 1))
     report = report_of(base, other)
@@ -350,7 +351,7 @@ def test_membranes_that_are_read() -> None:
 
 
 def test_membranes_of_one_unit_must_be_the_same_number() -> None:
-    base = discretize(silent(float_net()), 8, largest_readout=20.0)  # type: ignore[arg-type]
+    base = discretize(silent(float_net()), 8, largest_readout=20.0)
     moved = weight(base, "out").copy()
     moved[0, 0] += 2
     other = altered(base, "out", weight_OI=moved)

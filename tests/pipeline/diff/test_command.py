@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from export.contract_file import read_fixed_network, write_network
+from export.network import Dense
 from export.onnx_model import write_sequence
 from hardware.loihi import environment
 from pipeline.cli import main
@@ -268,12 +269,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 def test_classes_of_other_number_are_not_predictions(tmp_path: Path) -> None:
     base = float_net()
     last = base.layers[-1]
-    smaller = dataclasses.replace(
-        last,
-        synapse=dataclasses.replace(
-            last.synapse, weight_OI=last.synapse.weight[:3], bias_O=np.zeros(3, np.float32)
-        ),
-    )
+    synapse = Dense(last.synapse.weight[:3], np.zeros(3, np.float32))
+    smaller = dataclasses.replace(last, synapse=synapse)
     other = dataclasses.replace(base, layers=(*base.layers[:-1], smaller))
     files = [written(base, tmp_path / "a.safetensors"), written(other, tmp_path / "b.safetensors")]
     assert diff(*files, "-o", tmp_path / "out") == 0

@@ -177,8 +177,8 @@ def test_numbers_at_the_parting_by_hand() -> None:
     b = altered(a, "out", threshold=26)
     one, other, recordings = sides_of(a, b, samples=1)
     ones = np.ones((1, 3, 1, 1, 1), np.uint8)
-    sides = [run_side(side.subject, ones, TargetOptions(), QUIET) for side in (one, other)]
-    report = compared(*sides, dataclasses.replace(recordings, spikes_BTCHW=ones))
+    one, other = (run_side(side.subject, ones, TargetOptions(), QUIET) for side in (one, other))
+    report = compared(one, other, dataclasses.replace(recordings, spikes_BTCHW=ones))
     found = report["first_parting"]
     assert (found["layer"], found["step"], found["neuron"], found["place"]) == ("out", 1, 0, [0])
     assert found["a"] == {
