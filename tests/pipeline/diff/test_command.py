@@ -196,7 +196,7 @@ def test_rates(rate: str, dt: float, density: float) -> None:
         ("RUN/config.json", "RUN", [], "config.json: is no network that can be compared"),
         ("RUN/convert", "RUN", [], "is neither a run nor a deploy folder (no model.net)"),
         ("RUN", "OTHER", [], "input_shape: found (2, 9, 9)"),
-        ("RUN", "BROKEN.net", [], "BROKEN.net: cannot be read as netx"),
+        ("RUN", "BROKEN.net", [], "BROKEN.net: cannot be read as "),
         ("RUN", "BROKEN.nir", [], "BROKEN.nir: cannot be read as NIR"),
         ("RUN", "BROKEN.onnx", [], "BROKEN.onnx: "),
         ("RUN", "BROKEN.safetensors", [], "is not a network of hardspike"),

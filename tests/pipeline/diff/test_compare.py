@@ -28,7 +28,7 @@ from tests.pipeline.diff.sides import (
 )
 
 SLOW = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
