@@ -35,7 +35,7 @@ _WRITERS: dict[str, Callable[[FixedPointNetwork, Path], None]] = {
     STEP: write_step,
 }
 _ORACLE = "reference"
-_STAGES = ("deploy", "convert")
+_STAGES = ("deploy", "convert", "train")
 
 
 @dataclass(frozen=True, eq=False)

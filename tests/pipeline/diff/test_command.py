@@ -171,6 +171,9 @@ def test_a_subject_knows_its_run(run: Path, tmp_path: Path) -> None:
         assert subject.run is not None
         assert subject.run.resolve() == run.resolve()
     assert load_subject(str(written(float_net(), tmp_path / "x.safetensors"))).run is None
+    (tmp_path / "config.json").write_text("{}")
+    trained = written(float_net(), tmp_path / "train" / "network.float.safetensors")
+    assert load_subject(str(trained)).run == tmp_path.resolve()
 
 
 def test_a_path_with_an_at_sign_is_a_path(run: Path, tmp_path: Path) -> None:
