@@ -29,7 +29,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from export.network import LIF, Conv, HardSpikeNetwork, Layer, LoihiLIF, Shape, Synapse
-from hardware.reference import chunk_size, run_float, synapse_product
+from hardware.arriving import synapse_product
+from hardware.reference import chunk_size, run_float
 
 Array = NDArray[Any]
 WIDEST = 8192

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -24,8 +25,10 @@ _ERRORS_ONLY = 3
 Array = NDArray[Any]
 
 
-def open_session(path: Path, threads: int | None = None) -> Any:
+def open_session(path: Path, threads: int | None = None, also: str | None = None) -> Any:
     """Open an ONNX file on `threads` threads (default: the cores this process may use).
+
+    Values whose names end in `also` become outputs too; nothing else of the graph changes.
 
     Raises:
         HardspikeError: the file is absent or damaged.
@@ -39,11 +42,20 @@ def open_session(path: Path, threads: int | None = None) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = _ERRORS_ONLY
     try:
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        model = path.read_bytes() if also is None else _with_outputs(path.read_bytes(), also)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors share no public base class
         raise HardspikeError(f"{path}: onnxruntime cannot load it ({error})") from error
+
+
+def _with_outputs(model: bytes, suffix: str) -> bytes:
+    """Return the model with every float value of its graph whose name ends in `suffix` put out."""
+    adapted = onnx.load_model_from_string(model)
+    names = [node.output[0] for node in adapted.graph.node if node.output[0].endswith(suffix)]
+    adapted.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
+    )
+    return bytes(adapted.SerializeToString())
 
 
 def run_session(session: Any, path: Path, names: list[str] | None, feeds: dict[str, Any]) -> Any:
@@ -66,6 +78,8 @@ class _OnnxRuntime:
     name, unit = "", "recordings"
     file = ""
     batch = 1
+    hidden: str | None = None
+    """How the names of values end that hold a layer's spikes and are no outputs of the file."""
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads
@@ -85,7 +99,7 @@ class _OnnxRuntime:
         """Run the file over every recording, in batches; see `hardware.target.Target`."""
         path = artefacts / self.file
         opened = time.perf_counter()
-        session = open_session(path, self.threads)
+        session = open_session(path, self.threads, self.hidden if record_layers else None)
         startup_seconds = time.perf_counter() - opened
         outputs: list[Array] = []
         layers: list[dict[str, Array]] = []
@@ -146,22 +160,26 @@ class OnnxRuntimeStep(_OnnxRuntime):
     name = "onnxruntime-step"
     file = STEP_FILE
     batch = STEP_BATCH
+    hidden = ".fired"
 
     def _run_batch(
         self, session: Any, path: Path, spikes_BTCHW: Array, record_layers: bool
     ) -> tuple[Array, dict[str, Array], float]:
-        if record_layers:
-            raise HardspikeError(f"{self.name}: records no layers; the target 'onnxruntime' does")
         batch, steps = spikes_BTCHW.shape[:2]
         sizes = {value.name: value.shape[1] for value in session.get_inputs()[1:]}
         states = {name: np.zeros((batch, size), np.int32) for name, size in sizes.items()}
+        fired = [value.name for value in session.get_outputs() if value.name.endswith(".fired")]
         outputs, seconds = [], 0.0
+        layers: dict[str, list[Array]] = {name.removesuffix(".fired"): [] for name in fired}
         for t in range(steps):
             feeds = {"spikes": np.ascontiguousarray(spikes_BTCHW[:, t]), **states}
             started = time.perf_counter()
-            names = ["output", *(f"{name}.next" for name in states)]
+            names = ["output", *(f"{name}.next" for name in states), *fired]
             output, *values = run_session(session, path, names, feeds)
             seconds += time.perf_counter() - started
-            states = dict(zip(states, values, strict=True))
+            states = dict(zip(states, values, strict=False))
             outputs.append(output)
-        return np.stack(outputs, axis=1), {}, seconds
+            for spikes_T, spikes in zip(layers.values(), values[len(states) :], strict=True):
+                spikes_T.append(spikes.reshape(batch, -1).astype(np.uint8))
+        recorded = {name: np.stack(spikes_T, axis=1) for name, spikes_T in layers.items()}
+        return np.stack(outputs, axis=1), recorded, seconds

@@ -12,6 +12,7 @@ from export.files import read_json
 from pipeline import __version__, compare_command, sweep_command
 from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
+from pipeline.diff import command as diff_command
 from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
 from pipeline.latency import command as latency_command
@@ -60,6 +61,10 @@ _COMMANDS = {
     "robustness": (
         "run a deployed network under corrupted recordings and faults of the chip",
         "hardspike robustness runs/quickstart --limit 200",
+    ),
+    "diff": (
+        "show where the spikes of two files, runs or targets part, and why; exit status 1 if so",
+        "hardspike diff runs/quickstart@reference runs/quickstart@loihi",
     ),
     "targets": ("list targets and whether they can run here", "hardspike targets"),
     "data": (
@@ -112,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
                 energy_command.add_arguments(command)
             case "robustness":
                 robustness_command.add_arguments(command)
+            case "diff":
+                diff_command.add_arguments(command)
             case _:
                 _add_experiment(command, name)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -143,8 +150,8 @@ def _add_experiment(command: argparse.ArgumentParser, name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
 
-    def work(team: "Team | None" = None) -> None:
-        _dispatch(_parser().parse_args(arguments), team)
+    def work(team: "Team | None" = None) -> int | None:
+        return _dispatch(_parser().parse_args(arguments), team)
 
     if "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1":
         return guarded(work)
@@ -153,7 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return in_ranks(work)
 
 
-def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
+def _dispatch(options: argparse.Namespace, team: "Team | None") -> int | None:
+    """Carry out the command; return its exit status where that is not simply 0."""
     if team is not None and options.command != "train":
         raise HardspikeError(
             f"hardspike {options.command}: found under torchrun with {team.ranks} ranks; allowed "
@@ -176,10 +184,13 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             energy_command.carry_out(options)
         case "robustness":
             robustness_command.carry_out(options)
+        case "diff":
+            return diff_command.carry_out(options)
         case "run":
             _work(options, STAGE_NAMES)
         case stage:
             _work(options, (stage,), team)
+    return None
 
 
 def _experiment(options: argparse.Namespace) -> tuple[Config, Path]:

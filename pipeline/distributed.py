@@ -29,7 +29,7 @@ _SUM = timedelta(minutes=30)
 """For a rank that takes longer over a step than another; one that died is noticed at once."""
 
 
-def in_ranks(work: Callable[[Team], None]) -> int:
+def in_ranks(work: Callable[[Team], object]) -> int:
     """Do `work` as rank 0, or what rank 0 calls for as another; return the exit status."""
     try:
         team = _team()
@@ -50,7 +50,7 @@ def _team() -> Team:
     return Team(PrefixStore("hardspike", store), rank, ranks)
 
 
-def _lead(team: Team, work: Callable[[Team], None]) -> int:
+def _lead(team: Team, work: Callable[[Team], object]) -> int:
     status = EXIT_STATUS
     try:
         status = guarded(lambda: _led(team, work))
@@ -62,7 +62,7 @@ def _lead(team: Team, work: Callable[[Team], None]) -> int:
     return status
 
 
-def _led(team: Team, work: Callable[[Team], None]) -> None:
+def _led(team: Team, work: Callable[[Team], object]) -> None:
     try:
         work(team)
     except (LostRankError, SystemExit) as error:

@@ -12,18 +12,21 @@ from export.errors import EXIT_STATUS, HardspikeError
 _INTERRUPTED = 130
 
 
-def guarded(work: Callable[[], None]) -> int:
+def guarded(work: Callable[[], int | None]) -> int:
     """Do `work` and return the exit status; faults go to standard error, one line each."""
     status, lines = outcome(work)
     say(lines)
     return status
 
 
-def outcome(work: Callable[[], None]) -> tuple[int, list[str]]:
-    """Do `work`; return the exit status and the faults, one line each."""
+def outcome(work: Callable[[], int | None]) -> tuple[int, list[str]]:
+    """Do `work`; return the exit status and the faults, one line each.
+
+    The status is what `work` returns, 0 for None, where it does not fail.
+    """
     try:
         _end_in_order()
-        work()
+        return work() or 0, []
     except HardspikeError as error:
         return EXIT_STATUS, str(error).splitlines()
     except BrokenPipeError:
@@ -36,7 +39,6 @@ def outcome(work: Callable[[], None]) -> tuple[int, list[str]]:
         return EXIT_STATUS, [f"out of memory ({error}); fewer steps or recordings"]
     except KeyboardInterrupt:
         return _INTERRUPTED, ["interrupted; run it again to go on"]
-    return 0, []
 
 
 def say(lines: Iterable[str]) -> None:

@@ -75,7 +75,13 @@ def test_no_recordings_are_refused(kind: Kind, folder: Path) -> None:
         kind().run(folder, np.zeros((0, 6, 2, 9, 7), np.uint8))
 
 
-def test_the_step_form_records_no_layers(folder: Path) -> None:
-    spikes = np.zeros((1, 6, 2, 9, 7), np.uint8)
-    with pytest.raises(HardspikeError, match="onnxruntime-step: records no layers"):
-        OnnxRuntimeStep().run(folder, spikes, record_layers=True)
+def test_both_forms_record_the_same_layers(folder: Path) -> None:
+    spikes = np.random.default_rng(1).integers(0, 4, (3, 6, 2, 9, 7)).astype(np.uint8)
+    sequence = OnnxRuntimeSequence(1).run(folder, spikes, record_layers=True)
+    step = OnnxRuntimeStep(1).run(folder, spikes, record_layers=True)
+    assert list(step.layers_BTN) == list(sequence.layers_BTN)
+    assert step.layers_BTN["conv"].any()
+    for name, spikes_BTN in sequence.layers_BTN.items():
+        np.testing.assert_array_equal(step.layers_BTN[name], spikes_BTN)
+    np.testing.assert_array_equal(step.outputs_BTN, sequence.outputs_BTN)
+    assert OnnxRuntimeStep(1).run(folder, spikes).layers_BTN == {}

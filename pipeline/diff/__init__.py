@@ -1,0 +1,1 @@
+"""`hardspike diff`: where the spikes of two artefacts or targets part, and why."""
