@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast study-admm clean
+.PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast study-admm study-interop clean
 
 demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
@@ -36,6 +36,11 @@ study-sast: $(READY)
 # The same for docs/studies/admm; `--part race` and the like run a part alone.
 study-admm: $(READY)
 	$(BIN)/python -m benchmarks.admm_study
+
+# Files of NIR from snnTorch, Norse, SpikingJelly and sinabs here, and ours there; writes
+# docs/studies/interop.md. Each toolkit's packages are fetched once (1 to 6 MB, torch is shared).
+study-interop: $(READY)
+	$(BIN)/python -m benchmarks.interop_study
 
 bench-lava: demo
 	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net --count 60

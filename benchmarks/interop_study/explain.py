@@ -49,11 +49,9 @@ def difference(graph: Any, ours: Mapping[str, Array], theirs: Mapping[str, Array
         found = ours[name][:, : wanted.shape[1]].reshape(wanted.shape)
         apart = _apart(fires(graph.nodes[name]), found, wanted)
         places, differing = places + wanted.size, differing + int(apart.sum())
-        steps = np.flatnonzero(
-            apart.any(axis=tuple(axis for axis in range(apart.ndim) if axis != 1))
-        )
-        if steps.size and steps[0] < first[1]:
-            first = (name, float(steps[0]))
+        steps = np.nonzero(apart)[1]
+        if steps.size and steps.min() < first[1]:
+            first = (name, float(steps.min()))
     return Difference(places, differing, f"{first[0]}, step {first[1]:g}" if differing else "")
 
 

@@ -1,8 +1,9 @@
-"""How this project reads a graph from elsewhere: the one place where the study touches the import."""
+"""How this project reads a graph from elsewhere: the study's one contact with the import."""
 
 import importlib
 import importlib.util
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from benchmarks.interop_study.reading import Reading, evaluate, read_graph
 from export.network import Array
 
 _IMPORT = "export.imported"
+Reset = Literal["zero", "subtract"]
 
 
 def has_import() -> bool:
@@ -17,8 +19,10 @@ def has_import() -> bool:
     return importlib.util.find_spec(_IMPORT) is not None
 
 
-def run_imported(path: Path, inputs_BTN: Array, dt: float) -> dict[str, Array]:
-    """Return what every node puts out, (B, T, ...), as the import evaluates a file with `--dt`.
+def run_imported(
+    path: Path, inputs_BTN: Array, dt: float, reset: Reset = "zero"
+) -> dict[str, Array]:
+    """Return what every node puts out, (B, T, ...), with `--dt` and `--reset` of the import.
 
     Without an import in the checkout, the plain reading of NIR is all there is.
 
@@ -26,8 +30,8 @@ def run_imported(path: Path, inputs_BTN: Array, dt: float) -> dict[str, Array]:
         HardspikeError: the file is refused.
     """
     if not has_import():
-        return dict(evaluate(read_graph(path), inputs_BTN, Reading(dt)).outputs)
+        return dict(evaluate(read_graph(path), inputs_BTN, Reading(dt, reset)).outputs)
     read = importlib.import_module(f"{_IMPORT}.nir_reader").read_nir_graph
     run = importlib.import_module(f"{_IMPORT}.evaluate").evaluate_graph
-    outputs = run(read(path), np.moveaxis(inputs_BTN, 0, 1), dt)
+    outputs = run(read(path), np.moveaxis(inputs_BTN, 0, 1), dt, reset)
     return {name: np.moveaxis(values, 0, 1) for name, values in outputs.items()}

@@ -5,10 +5,11 @@ A preparation is a rewrite of the file that a toolkit's reader needs and that ch
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 
@@ -19,7 +20,6 @@ from export.nir_graph import write_nir
 
 DT = 0.01
 STEPS = 30
-FLOATS = ("tau", "r", "v_leak", "v_threshold", "v_reset")
 
 
 def _weights(random: np.random.Generator, *shape: int, step: float | None = None) -> Array:
@@ -50,9 +50,17 @@ def _convolution() -> HardSpikeNetwork:
     return HardSpikeNetwork((2, 6, 6), layers, "count", STEPS, DT)
 
 
+def _one_layer() -> HardSpikeNetwork:
+    """Return one layer without a leak: a reader need not hand its spikes on."""
+    random = np.random.default_rng([SEED, 4])
+    layers = (Layer("out", Dense(_weights(random, 5, 12, step=1 / 8)), LIF(1.0, 1.0)),)
+    return HardSpikeNetwork((12, 1, 1), layers, "count", STEPS, DT)
+
+
 NETWORKS: Mapping[str, Callable[[], HardSpikeNetwork]] = {
     "dense-lif": lambda: _dense(0.9),
     "dense-if": lambda: _dense(1.0, step=1 / 8),
+    "one-if": _one_layer,
     "conv": _convolution,
     "readout": lambda: _dense(0.9, "membrane"),
 }
@@ -60,12 +68,19 @@ NETWORKS: Mapping[str, Callable[[], HardSpikeNetwork]] = {
 
 @dataclass(frozen=True)
 class Preparation:
-    """A file for one toolkit: its name, what was done, the step it is for, and the rewrite."""
+    """A file for one toolkit: its name, what was done, the networks and the step it is for.
+
+    `rewrite` changes the graph; the data sets named in `without` are then taken out of the file.
+    `reading` has what the toolkit is known to do, where the file is right under that alone.
+    """
 
     name: str
     text: str
+    networks: tuple[str, ...]
     dt: float
     rewrite: Callable[[Any], None]
+    without: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, network: HardSpikeNetwork, path: Path) -> None:
         """Write the network with this step, rewritten."""
@@ -73,13 +88,11 @@ class Preparation:
         graph = read_graph(path)
         self.rewrite(graph)
         nir.write(path, graph)
-
-
-def _in_float32(graph: Any) -> None:
-    for node in graph.nodes.values():
-        for name in FLOATS:
-            if hasattr(node, name):
-                setattr(node, name, np.asarray(getattr(node, name), np.float32))
+        with h5py.File(path, "r+") as file:
+            for node in file["node/nodes"].values():
+                for name in self.without:
+                    if name in node:
+                        del node[name]
 
 
 def _r_into_weights(graph: Any) -> None:
@@ -111,15 +124,56 @@ def _in_steps(graph: Any) -> None:
             node.r = np.ones_like(node.r)
 
 
+def _nothing(_graph: Any) -> None:
+    """Leave the graph as it is."""
+
+
+def _endless(graph: Any) -> None:
+    """Write the readout as a neuron whose threshold is out of reach."""
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.LI):
+            endless = np.full_like(node.v_leak, np.inf)
+            graph.nodes[name] = nir.LIF(node.tau, node.r, node.v_leak, endless)
+
+
+_FIRING_LEAKY = ("dense-lif", "conv")
+_WITHOUT_LEAK = ("dense-if", "one-if")
+_ALL = tuple(NETWORKS)
+_OLD = ("v_reset", "metadata")
+"""Fields of a node that nir 1.0.4, which sinabs 3.1.3 asks for, does not read."""
+_AS_SINABS_STEPS = {"exponential": True, "whole_input": True}
+
 PREPARATIONS: Mapping[str, tuple[Preparation, ...]] = {
     "snntorch": (
-        Preparation("0.1 ms", "a step of 0.1 ms, parameters in float32", 1e-4, _in_float32),
-        Preparation("1 s", "a step of 1 s (so that R of IF is 1), float32", 1.0, _in_float32),
+        Preparation("0.1 ms", "a step of 0.1 ms", _FIRING_LEAKY, 1e-4, _nothing),
+        Preparation("1 s", "a step of 1 s, so that R of IF is 1", _WITHOUT_LEAK, 1.0, _nothing),
+        Preparation(
+            "0.1 ms, LIF",
+            "a step of 0.1 ms, and LIF with an endless threshold for LI",
+            ("readout",),
+            1e-4,
+            _endless,
+        ),
     ),
-    "norse": (Preparation("R in weights", "R folded into the weights", DT, _r_into_weights),),
-    "spikingjelly": (),
+    "norse": (
+        Preparation(
+            "R in weights", "R folded into the weights", _FIRING_LEAKY, DT, _r_into_weights
+        ),
+    ),
+    "spikingjelly": (
+        Preparation("LIF", "LIF with an endless threshold for LI", ("readout",), DT, _endless),
+    ),
     "sinabs": (
-        Preparation("affine", "Linear nodes written as Affine", DT, _affine),
-        Preparation("steps", "Affine for Linear, τ in steps, R of 1", 1.0, _in_steps),
+        Preparation("old", "neither v_reset nor metadata, for nir 1.0.4", _ALL, DT, _nothing, _OLD),
+        Preparation("old, affine", "Affine for Linear as well", _ALL, DT, _affine, _OLD),
+        Preparation(
+            "old, affine, steps",
+            "τ with exp(−1/τ) for the decay, and R of 1, as well",
+            _ALL,
+            1.0,
+            _in_steps,
+            _OLD,
+            _AS_SINABS_STEPS,
+        ),
     ),
 }

@@ -37,20 +37,22 @@ class Reading:
     """What a step does where NIR does not say.
 
     `dt` is in seconds. `exponential` takes k = exp(−dt/τ). `whole_input` adds I itself, not
-    (1 − k)·R·I or dt·R·I, `whole_readout` does so in LI nodes alone; `whole_current` adds S itself to the current. `hidden_tau_syn` (steps) is
-    a current i ← exp(−1/τ_syn)·(i + I) before the membrane, of which the file says nothing.
+    (1 − k)·R·I or dt·R·I, `whole_readout` does so in LI nodes alone, and `whole_current` adds S
+    itself to the current. `ignored_r` takes R for 1. `hidden_tau_syn` (steps) is a current
+    i ← exp(−1/τ_syn)·(i + I) before the membrane, of which the file says nothing.
 
     `reset` is to v_reset, by subtraction of the threshold, or none. `late` says when: at once;
     after the leak of the next step; at the next step, whose input is lost with it; or at once, but
     what is left above the threshold is taken down by one more for the next step's decision.
+    `late_in_cycles` has it so in neurons alone whose spikes come back to them.
     `at_threshold` fires at v = v_threshold too, `many_spikes` trunc(v / v_threshold) times.
     `floor` keeps the membrane above −v_threshold. An IF node keeps `if_keeps` of it a step.
-    `ignored_r` takes R for 1.
     """
 
     dt: float
     reset: Literal["zero", "subtract", "none"] = "zero"
     late: Literal["no", "after the leak", "with its input", "what is left"] = "no"
+    late_in_cycles: bool = False
     at_threshold: bool = False
     many_spikes: bool = False
     exponential: bool = False
@@ -67,9 +69,10 @@ class Reading:
 class State:
     """One neuron node between two steps."""
 
+    spikes: Any
+    recurrent: bool
     membrane: Any = 0.0
     current: Any = 0.0
-    spikes: Any = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,16 +117,16 @@ def evaluate(
     Raises:
         HardspikeError: the graph has a node without a rule here, or more than one input or output.
     """
-    nodes, order, sources = _plan(graph)
+    nodes, order, sources, cut = _plan(graph)
     states = {
-        name: State(spikes=_none_yet(len(inputs_BTN), nodes[name]))
+        name: State(_none_yet(len(inputs_BTN), nodes[name]), name in cut)
         for name in order
         if isinstance(nodes[name], NEURONS)
     }
     seen: dict[str, list[Array]] = {name: [] for name in states}
     margins: dict[str, list[Array]] = {name: [] for name in states}
     for step in range(inputs_BTN.shape[1]):
-        values: dict[str, Any] = {}
+        values: dict[str, Array] = {}
         for name in order:
             total = _total(name, sources[name], values, states, inputs_BTN[:, step])
             if name not in states:
@@ -150,8 +153,8 @@ def _doubt(margins: list[Array]) -> Doubt:
     return Doubt(found.size, float(found.max()) if found.size else 0.0)
 
 
-def _plan(graph: Any) -> tuple[Any, list[str], dict[str, list[str]]]:
-    """Return the nodes, an order to take them in, and the sources of each.
+def _plan(graph: Any) -> tuple[Any, list[str], dict[str, list[str]], set[str]]:
+    """Return the nodes, an order to take them in, the sources of each, and neurons in cycles.
 
     An edge from a neuron to a node that leads back to it is cut for the order, and carries the
     spikes of the step before.
@@ -172,7 +175,8 @@ def _plan(graph: Any) -> tuple[Any, list[str], dict[str, list[str]]]:
         if not ready:
             raise HardspikeError("edges: found a cycle without a neuron")
         order += ready
-    return nodes, order, {name: [a for a, b in edges if b == name] for name in nodes}
+    sources = {name: [a for a, b in edges if b == name] for name in nodes}
+    return nodes, order, sources, {a for a, b in edges if (a, b) not in kept}
 
 
 def _reached(start: str, ahead: Mapping[str, set[str]]) -> set[str]:
@@ -206,7 +210,8 @@ def _step(
     node: Any, state: State, total: Array, reading: Reading, forced: Array | None
 ) -> tuple[Array, Array]:
     """Move one node one step on; return its output, and the margins of decisions not as forced."""
-    membrane = _membrane(node, state, total, reading)
+    with np.errstate(invalid="ignore"):  # 0 · ∞ where τ and R are endless: no number, no spike
+        membrane = _membrane(node, state, total, reading)
     margin = np.full(membrane.shape, np.nan)
     if not fires(node):
         state.membrane = membrane
@@ -215,12 +220,11 @@ def _step(
     more = threshold * (state.membrane > threshold) * (reading.late == "what is left")
     spikes = _decide(membrane - more, threshold, reading)
     if forced is not None:
-        margin = np.where(
-            spikes != forced, _distance(membrane - more, threshold, spikes, forced), np.nan
-        )
+        distance = _distance(membrane - more, threshold, spikes, forced)
+        margin = np.where(spikes != forced, distance, np.nan)
         spikes = forced.astype(np.float64)
     state.spikes = spikes
-    state.membrane = _reset(membrane, spikes, node, reading)
+    state.membrane = _reset(membrane, spikes, node, reading, _late(reading, state))
     return spikes, margin
 
 
@@ -252,7 +256,7 @@ def _membrane(node: Any, state: State, total: Array, reading: Reading) -> Array:
         membrane = kept + total * (1 if reading.whole_input else reading.dt * resistance)
     if reading.late == "after the leak" and fires(node):
         membrane = membrane - node.v_threshold * state.spikes
-    if reading.late == "with its input" and fires(node):
+    if _late(reading, state) == "with its input" and fires(node):
         membrane = np.where(np.asarray(state.spikes) > 0, node.v_reset, membrane)
     return np.asarray(membrane, np.float64)
 
@@ -280,9 +284,14 @@ def _distance(membrane: Array, threshold: Array, spikes: Array, forced: Array) -
     return np.asarray(np.where(wrong, np.inf, np.abs(membrane / threshold - border)))
 
 
-def _reset(membrane: Array, spikes: Array, node: Any, reading: Reading) -> Array:
+def _late(reading: Reading, state: State) -> str:
+    """Return when this node's reset comes."""
+    return reading.late if state.recurrent or not reading.late_in_cycles else "no"
+
+
+def _reset(membrane: Array, spikes: Array, node: Any, reading: Reading, late: str) -> Array:
     """Return the membrane that the next step starts from."""
-    if reading.reset != "none" and reading.late in ("no", "what is left"):
+    if reading.reset != "none" and late in ("no", "what is left"):
         if reading.reset == "subtract":
             membrane = membrane - spikes * node.v_threshold
         else:

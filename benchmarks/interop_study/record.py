@@ -36,7 +36,8 @@ class Cell(_Model):
     smallest set of known departures, all but `rounded` decisions, which lie within `margin` of the
     threshold. `refused`: `cause` says by whom, at what stage and why. `unexplained` is a fault of
     this study. `places` were compared and `differing` of them differ, first at `first`.
-    `prepared` is the rewrite of the file, where it is not as written.
+    `prepared` is the rewrite of the file, where it is not as written. `options` are those of
+    `hardspike import` with which it gives the toolkit's spikes, where there are such.
     """
 
     toolkit: str
@@ -45,6 +46,7 @@ class Cell(_Model):
     status: Status
     prepared: str = ""
     changes: tuple[str, ...] = ()
+    options: str = ""
     rounded: int = 0
     margin: float = 0.0
     places: int = 0

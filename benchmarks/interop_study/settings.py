@@ -27,6 +27,8 @@ class Change:
     name: str
     text: str
     fields: Mapping[str, Any]
+    option: str = ""
+    """What tells `hardspike import` of it, where anything does."""
 
     def applied(self, reading: Reading) -> Reading:
         """Return the reading with this departure."""
@@ -58,7 +60,7 @@ class Toolkit:
         return Packages(self.name, WORKERS / f"{self.name}.requirements.txt")
 
 
-SUBTRACT = Change("subtract", "resets by subtraction", {"reset": "subtract"})
+SUBTRACT = Change("subtract", "resets by subtraction", {"reset": "subtract"}, "--reset subtract")
 NO_RESET = Change("no-reset", "does not reset at all", {"reset": "none"})
 AFTER_LEAK = Change(
     "late-reset",
@@ -67,6 +69,11 @@ AFTER_LEAK = Change(
 )
 LOSES_INPUT = Change(
     "lost-input", "resets at the next step, whose input is lost with it", {"late": "with its input"}
+)
+LOOP_LOSES_INPUT = Change(
+    "lost-input-in-cycles",
+    "resets recurrent layers at the next step, whose input is lost with it",
+    {"late": "with its input", "late_in_cycles": True},
 )
 LEFT_OVER = Change(
     "left-over",
@@ -81,6 +88,9 @@ EXPONENTIAL = Change(
     "exponential", "keeps exp(−dt/τ) of the membrane, not 1 − dt/τ", {"exponential": True}
 )
 WHOLE_INPUT = Change("whole-input", "adds the input itself, not its share", {"whole_input": True})
+ENDLESS = Change(
+    "endless", "writes a decay of 1 as τ = R = ∞, which has no step", {"whole_input": True}
+)
 WHOLE_READOUT = Change(
     "whole-readout", "adds a readout's input itself, not its share", {"whole_readout": True}
 )
@@ -97,9 +107,21 @@ IGNORED_R = Change("ignored-r", "takes R for 1 whatever the file says", {"ignore
 LEAKY_IF = Change("leaky-if", "gives IF nodes a leak, 0.9 a step", {"if_keeps": 0.9})
 
 
-def step_of(seconds: float, text: str) -> Change:
-    """Return the departure of another step than the one told."""
-    return Change(f"dt-{seconds:g}", text, {"dt": seconds})
+STEP_SQUARED = Change(
+    "step-squared",
+    "writes dt·τ for τ; a step of dt² = 1e-6 s makes up for it",
+    {"dt": 1e-6},
+    "--dt 1e-06",
+)
+
+
+def fixed_step(seconds: float) -> Change:
+    """Return the departure of a reader that has a step of its own."""
+    return Change(
+        f"fixed-step-{seconds:g}",
+        f"takes a step of {seconds:g} s whatever the file says",
+        {"dt": seconds},
+    )
 
 
 TOOLKITS: tuple[Toolkit, ...] = (
@@ -113,10 +135,11 @@ TOOLKITS: tuple[Toolkit, ...] = (
             NO_RESET,
             AFTER_LEAK,
             LOSES_INPUT,
+            LOOP_LOSES_INPUT,
             LEFT_OVER,
-            WHOLE_INPUT,
+            ENDLESS,
             LEAKY_IF,
-            step_of(1e-4, "takes a step of 0.1 ms whatever the file says"),
+            fixed_step(1e-4),
         ),
     ),
     Toolkit(
@@ -129,7 +152,7 @@ TOOLKITS: tuple[Toolkit, ...] = (
             WHOLE_INPUT,
             WHOLE_CURRENT,
             IGNORED_R,
-            step_of(1e-6, "writes dt·τ for τ: the step that gives its spikes is dt² = 1e-6 s"),
+            STEP_SQUARED,
         ),
     ),
     Toolkit("spikingjelly", "SpikingJelly", 1e-4, None, (AT_THRESHOLD,)),
@@ -147,7 +170,7 @@ TOOLKITS: tuple[Toolkit, ...] = (
             WHOLE_READOUT,
             HIDDEN_CURRENT,
             FLOOR,
-            step_of(1.0, "takes a step of 1 s whatever the file says"),
+            fixed_step(1.0),
         ),
     ),
 )

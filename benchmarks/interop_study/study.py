@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from benchmarks.interop_study.explain import difference, explain
-from benchmarks.interop_study.importer import has_import, run_imported
+from benchmarks.interop_study.importer import Reset, has_import, run_imported
 from benchmarks.interop_study.ours import DT, NETWORKS, PREPARATIONS, STEPS
 from benchmarks.interop_study.reading import Reading, evaluate, fires, read_graph
 from benchmarks.interop_study.record import COUNTED_ELSEWHERE, Cell, Study
@@ -67,12 +68,12 @@ def run_toolkit(toolkit: Toolkit) -> tuple[dict[str, str], list[Cell]]:
         folder = Path(temporary)
         jobs = [Job("export", name, f"theirs-{name}") for name in their_networks(toolkit)]
         files = write_ours(toolkit, folder)
-        jobs += [Job("run", network, stem, dt) for stem, (network, _, dt) in files.items()]
+        jobs += [Job("run", one.network, stem, one.told.dt) for stem, one in files.items()]
         versions, answers = run_jobs(toolkit, folder, jobs)
         cells = [
             _theirs(toolkit, answer)
             if answer.job.kind == "export"
-            else _ours(toolkit, answer, *files[answer.job.file])
+            else _ours(toolkit, answer, files[answer.job.file])
             for answer in answers
         ]
     return versions, cells
@@ -84,20 +85,32 @@ def their_networks(toolkit: Toolkit) -> list[str]:
     return _NETWORK.findall(text[text.index("NETWORKS = {") :])
 
 
-def write_ours(toolkit: Toolkit, folder: Path) -> dict[str, tuple[str, str, float]]:
-    """Write our networks for a toolkit with inputs; return stem → (network, preparation, dt)."""
+@dataclass(frozen=True)
+class OurFile:
+    """A network of ours as a file: how it was prepared, and the reading that it is right under."""
+
+    network: str
+    prepared: str
+    told: Reading
+
+
+def write_ours(toolkit: Toolkit, folder: Path) -> dict[str, OurFile]:
+    """Write our networks for a toolkit, with inputs; return them by stem."""
     files = {}
     for name, make in NETWORKS.items():
         network = make()
-        for preparation in (None, *PREPARATIONS[toolkit.name]):
+        fitting = [one for one in PREPARATIONS[toolkit.name] if name in one.networks]
+        for preparation in (None, *fitting):
             title = preparation.name if preparation else ""
             stem = f"ours-{name}-{title.replace(' ', '-').replace('.', '')}"
+            told = Reading(DT)
             if preparation is None:
                 write_nir(network, folder / f"{stem}.nir")
             else:
                 preparation.write(network, folder / f"{stem}.nir")
+                told = replace(Reading(preparation.dt), **preparation.reading)
             save_file({"input": _inputs(network).astype(np.float32)}, folder / f"{stem}.input")
-            files[stem] = (name, title, preparation.dt if preparation else DT)
+            files[stem] = OurFile(name, title, told)
     return files
 
 
@@ -119,14 +132,15 @@ def _theirs(toolkit: Toolkit, answer: Answer) -> Cell:
         return cell.model_copy(update={"cause": cause})
     graph = read_graph(answer.graph_path)
     inputs, modules = answer.tensors()
-    theirs = by_node(graph, modules)
+    theirs, told = by_node(graph, modules), Reading(toolkit.dt)
     try:
         ours = run_imported(answer.graph_path, inputs, toolkit.dt)
     except HardspikeError as error:
         cause = f"hardspike: {str(error).replace(str(answer.graph_path), answer.graph_path.name)}"
-        found = _compared(cell, graph, inputs, theirs, None, toolkit, toolkit.dt)
+        found = _compared(cell, graph, inputs, theirs, None, toolkit, told)
         return found.model_copy(update={"status": "refused", "cause": cause})
-    return _compared(cell, graph, inputs, theirs, ours, toolkit, toolkit.dt)
+    found = _compared(cell, graph, inputs, theirs, ours, toolkit, told)
+    return _with_options(found, answer, toolkit)
 
 
 def by_node(graph: Any, modules: Mapping[str, Array]) -> dict[str, Array]:
@@ -144,13 +158,13 @@ def by_node(graph: Any, modules: Mapping[str, Array]) -> dict[str, Array]:
     return found
 
 
-def _ours(toolkit: Toolkit, answer: Answer, network: str, prepared: str, dt: float) -> Cell:
+def _ours(toolkit: Toolkit, answer: Answer, file: OurFile) -> Cell:
     """Compare what our file does in a toolkit with what the network does here."""
     cell = Cell(
         toolkit=toolkit.name,
         direction="ours to theirs",
-        network=network,
-        prepared=prepared,
+        network=file.network,
+        prepared=file.prepared,
         status="refused",
     )
     if answer.status != "ok":
@@ -158,7 +172,8 @@ def _ours(toolkit: Toolkit, answer: Answer, network: str, prepared: str, dt: flo
         return cell.model_copy(update={"cause": cause})
     graph = read_graph(answer.graph_path)
     inputs, theirs = answer.tensors()
-    return _compared(cell, graph, inputs, theirs, _expected(network, graph), toolkit, dt)
+    expected = _expected(file.network, graph)
+    return _compared(cell, graph, inputs, theirs, expected, toolkit, file.told)
 
 
 def _expected(name: str, graph: Any) -> dict[str, Array]:
@@ -179,19 +194,23 @@ def _compared(
     theirs: Mapping[str, Array],
     ours: Mapping[str, Array] | None,
     toolkit: Toolkit,
-    dt: float,
+    told: Reading,
 ) -> Cell:
-    """Fill in a cell from both runs; `ours` is checked against NIR's plain reading first."""
-    plain = evaluate(graph, inputs, Reading(dt)).outputs
+    """Fill in a cell from both runs; `ours` is checked against the reading it is told first."""
+    plain = evaluate(graph, inputs, told).outputs
     wanted = {name: plain[name].reshape(values.shape) for name, values in theirs.items()}
     if ours is not None and (slip := difference(graph, ours, wanted)).differing:
-        cause = f"hardspike's own run departs from NIR's plain reading at {slip.first}"
+        cause = f"hardspike's own run departs from the reading it was told at {slip.first}"
         return cell.model_copy(update={"status": "unexplained", "cause": cause})
     found = difference(graph, wanted, theirs)
-    facts = {"places": found.places, "differing": found.differing, "first": found.first}
+    facts: dict[str, Any] = {
+        "places": found.places,
+        "differing": found.differing,
+        "first": found.first,
+    }
     if not found.differing:
         return cell.model_copy(update={**facts, "status": "equal"})
-    why = explain(graph, inputs, theirs, Reading(dt), toolkit.changes)
+    why = explain(graph, inputs, theirs, told, toolkit.changes)
     if why is None:
         cause = "no set of known departures makes the spikes equal"
         return cell.model_copy(update={**facts, "status": "unexplained", "cause": cause})
@@ -204,3 +223,21 @@ def _compared(
             "margin": why.margin,
         }
     )
+
+
+def _with_options(cell: Cell, answer: Answer, toolkit: Toolkit) -> Cell:
+    """Tell the import what explains a cell, where it can be told, and see that it was so."""
+    changes = [change for change in toolkit.changes if change.name in cell.changes]
+    if cell.status != "explained" or not all(change.option for change in changes):
+        return cell
+    reading = Reading(toolkit.dt)
+    for change in changes:
+        reading = change.applied(reading)
+    graph = read_graph(answer.graph_path)
+    inputs, modules = answer.tensors()
+    reset: Reset = "subtract" if reading.reset == "subtract" else "zero"
+    ours = run_imported(answer.graph_path, inputs, reading.dt, reset)
+    if difference(graph, ours, by_node(graph, modules)).differing > cell.rounded:
+        cause = "the import gives other spikes with the options that should make them equal"
+        return cell.model_copy(update={"status": "unexplained", "cause": cause})
+    return cell.model_copy(update={"options": " ".join(change.option for change in changes)})

@@ -71,21 +71,26 @@ class Toolkit:
 
 @dataclass
 class Recorder:
-    """Keeps what modules return, step by step; the membrane of those that can never fire."""
+    """Keeps what modules return, step by step."""
 
     seen: dict[str, list[Any]] = field(default_factory=dict)
 
-    def listen(self, module: Any, names: Iterable[str]) -> "Recorder":
-        """Hook the modules of these names."""
+    def listen(
+        self,
+        module: Any,
+        names: Iterable[str],
+        read: Callable[[Any], Any] | None = None,
+    ) -> "Recorder":
+        """Hook the modules of these names; `read` gives the membrane of one that never fires."""
         for name in names:
-            module.get_submodule(name).register_forward_hook(self._hook(name))
+            module.get_submodule(name).register_forward_hook(self._hook(name, read))
         return self
 
-    def _hook(self, name: str) -> Callable[..., None]:
+    def _hook(self, name: str, read: Callable[[Any], Any] | None) -> Callable[..., None]:
         def keep(module: Any, _inputs: Any, output: Any) -> None:
             value = output[0] if isinstance(output, tuple) else output
-            if getattr(module, "v_threshold", 0.0) == float("inf"):
-                value = module.v
+            if read is not None and (membrane := read(module)) is not None:
+                value = membrane
             self.seen.setdefault(name, []).append(value.detach().numpy().copy())
 
         return keep
@@ -118,18 +123,24 @@ def filled(layer: Any, random: np.random.Generator, step: float | None = None) -
 
 
 def neuron_modules(path: Path, module: Any) -> dict[str, str]:
-    """Return node → module for the nodes of a file that hold a state."""
+    """Return node → module for the nodes of a file that hold a state.
+
+    Raises:
+        LookupError: the toolkit's reader made no module of a node.
+    """
     import nir
 
     graph = nir.read(path)
     kinds = (nir.LIF, nir.IF, nir.LI, nir.I, nir.CubaLIF)
     found = dict(module.named_modules())
-    names = {name: name.replace(".", "_") for name in graph.nodes}
-    return {
-        name: names[name]
+    names = {
+        name: name.replace(".", "_")
         for name, node in graph.nodes.items()
-        if isinstance(node, kinds) and names[name] in found
+        if isinstance(node, kinds)
     }
+    if lost := [node for node, name in names.items() if name not in found]:
+        raise LookupError(f"the reader says nothing and leaves out {', '.join(lost)}")
+    return names
 
 
 def main(toolkit: Toolkit) -> None:

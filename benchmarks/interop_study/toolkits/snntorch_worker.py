@@ -34,6 +34,11 @@ def built(module: Any, input_shape: tuple[int, ...]) -> Built:
     return Built(module, input_shape, layers, partial(_run, module, layers), export)
 
 
+def endless(module: Any) -> Any:
+    """Return the membrane of a neuron whose threshold is out of reach, None of another."""
+    return module.mem if torch.isinf(module.threshold).all() else None
+
+
 def _forget(module: Any) -> None:
     for child in module.modules():
         if isinstance(child, snntorch.SpikingNeuron):
@@ -151,7 +156,7 @@ def run_file(path: Path, inputs_BTN: Any, _dt: float) -> dict[str, Any]:
     for inputs_TN in inputs_BTN:
         module = import_from_nir(nir.read(path))
         names = neuron_modules(path, module)
-        recorder = Recorder().listen(module, names.values())
+        recorder = Recorder().listen(module, names.values(), endless)
         state = None
         for step_N in inputs_TN:
             _, state = module(step_N, state)

@@ -14,6 +14,12 @@ from torch import nn
 DT = 1e-4
 
 
+def endless(module: Any) -> Any:
+    """Return the membrane of a neuron whose threshold is out of reach, None of another module."""
+    found = [one for one in module.modules() if getattr(one, "v_threshold", 0) == float("inf")]
+    return found[0].v if found else None
+
+
 def built(input_shape: tuple[int, ...], **modules: Any) -> Built:
     """Return a network of modules that keep their state themselves, run step by step."""
     module = nn.Sequential()
@@ -22,7 +28,7 @@ def built(input_shape: tuple[int, ...], **modules: Any) -> Built:
     layers = tuple(name for name in modules if name.startswith("lif"))
 
     def run(inputs_BTN: Any) -> dict[str, Any]:
-        recorder = Recorder().listen(module, layers)
+        recorder = Recorder().listen(module, layers, endless)
         functional.reset_net(module)
         for step in range(inputs_BTN.shape[1]):
             module(inputs_BTN[:, step])
@@ -85,7 +91,7 @@ def run_file(path: Path, inputs_BTN: Any, dt: float) -> dict[str, Any]:
     """Run a file on all recordings at once."""
     module = import_from_nir(path, dt=dt)
     names = neuron_modules(path, module)
-    recorder = Recorder().listen(module, names.values())
+    recorder = Recorder().listen(module, names.values(), endless)
     state = None
     for step in range(inputs_BTN.shape[1]):
         _, state = module(inputs_BTN[:, step], state)
