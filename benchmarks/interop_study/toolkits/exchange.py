@@ -79,17 +79,18 @@ class Recorder:
         self,
         module: Any,
         names: Iterable[str],
-        read: Callable[[Any], Any] | None = None,
+        read: Callable[[Any, Any], Any] | None = None,
     ) -> "Recorder":
-        """Hook the modules of these names; `read` gives the membrane of one that never fires."""
+        """Hook the modules of these names; `read` gives the membrane of one that never
+        fires, from it and its output."""
         for name in names:
             module.get_submodule(name).register_forward_hook(self._hook(name, read))
         return self
 
-    def _hook(self, name: str, read: Callable[[Any], Any] | None) -> Callable[..., None]:
+    def _hook(self, name: str, read: Callable[[Any, Any], Any] | None) -> Callable[..., None]:
         def keep(module: Any, _inputs: Any, output: Any) -> None:
             value = output[0] if isinstance(output, tuple) else output
-            if read is not None and (membrane := read(module)) is not None:
+            if read is not None and (membrane := read(module, output)) is not None:
                 value = membrane
             self.seen.setdefault(name, []).append(value.detach().numpy().copy())
 

@@ -34,7 +34,7 @@ def built(module: Any, input_shape: tuple[int, ...]) -> Built:
     return Built(module, input_shape, layers, partial(_run, module, layers), export)
 
 
-def endless(module: Any) -> Any:
+def endless(module: Any, _output: Any) -> Any:
     """Return the membrane of a neuron whose threshold is out of reach, None of another."""
     return module.mem if torch.isinf(module.threshold).all() else None
 

@@ -14,10 +14,14 @@ from torch import nn
 DT = 1e-4
 
 
-def endless(module: Any) -> Any:
-    """Return the membrane of a neuron whose threshold is out of reach, None of another module."""
-    found = [one for one in module.modules() if getattr(one, "v_threshold", 0) == float("inf")]
-    return found[0].v if found else None
+def endless(module: Any, output: Any) -> Any:
+    """Return the membrane of a neuron whose threshold is out of reach, None of another module.
+
+    Modules that `import_from_nir` makes return their state, and keep none.
+    """
+    if not any(getattr(one, "v_threshold", 0) == float("inf") for one in module.modules()):
+        return None
+    return output[1][0] if isinstance(output, tuple) else module.v
 
 
 def built(input_shape: tuple[int, ...], **modules: Any) -> Built:
