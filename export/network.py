@@ -8,6 +8,9 @@ Two networks share one shape. In the float network a neuron is a `LIF`,
     u[t] = τ · u[t−1] · (1 − s[t−1]) + W x[t] + b        hard reset to zero by the previous spike
     s[t] = 1 if u[t] > ϑ else 0                          strictly greater
 
+(under the reset `subtract`, τ · (u[t−1] − ϑ·s[t−1]) is what is kept; with a synaptic current that
+keeps the share c a step, i[t] = c·i[t−1] + W x[t] stands in the place of W x[t])
+
 and in the fixed-point network a `LoihiLIF`, whose integers are those of Lava's `fixed_pt` CPU
 model (`lava/proc/lif/models.py`, lava-nc 0.10.0):
 
@@ -29,6 +32,8 @@ from export.errors import HardspikeError
 
 Readout = Literal["count", "membrane"]
 READOUTS: tuple[Readout, ...] = ("count", "membrane")
+Reset = Literal["zero", "subtract"]
+RESETS: tuple[Reset, ...] = ("zero", "subtract")
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
@@ -37,18 +42,29 @@ Shape = tuple[int, ...]
 class LIF:
     """A leaky integrate-and-fire neuron of the float network.
 
-    `decay` is τ, the share of the membrane kept a step, in (0, 1]. `threshold` is ϑ, in units of
-    the membrane; infinity makes an integrator that never fires (the `membrane` readout).
+    `decay` is τ, the share of the membrane kept a step, in [0, 1]; 0 is a threshold without memory,
+    which only the float network has. `threshold` is ϑ, in units of the membrane; infinity makes an
+    integrator that never fires (the `membrane` readout). A spike takes the membrane to zero, or ϑ
+    off it (`reset`). `current_decay` is the share of the synaptic current kept a step, in [0, 1);
+    0 leaves a step's input alone. The bias acts on the membrane, behind that filter.
     """
 
     decay: float
     threshold: float
+    reset: Reset = "zero"
+    current_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.decay <= 1:
-            raise HardspikeError(f"decay: found {self.decay}, allowed above 0 and up to 1")
+        if not 0 <= self.decay <= 1:
+            raise HardspikeError(f"decay: found {self.decay}, allowed from 0 to 1")
         if not self.threshold > 0:
             raise HardspikeError(f"threshold: found {self.threshold}, allowed above 0")
+        if self.reset not in RESETS:
+            raise HardspikeError(f"reset: found {self.reset!r}, allowed {', '.join(RESETS)}")
+        if not 0 <= self.current_decay < 1:
+            raise HardspikeError(
+                f"current_decay: found {self.current_decay}, allowed from 0 to below 1"
+            )
 
     @property
     def fires(self) -> bool:
@@ -62,12 +78,14 @@ class LoihiLIF:
 
     `current_decay` is du and `membrane_decay` is dv, both in 1/4096 a step (du gets +1, dv does
     not); `threshold` is vth, compared after a shift by 6 bits. du = 4095 removes the synaptic
-    current filter: the current of a step is then that step's input alone.
+    current filter: the current of a step is then that step's input alone. A spike takes the
+    membrane to zero, or vth << 6 off it (`reset`).
     """
 
     membrane_decay: int
     threshold: int
     current_decay: int = 4095
+    reset: Reset = "zero"
 
 
 NeuronT = TypeVar("NeuronT", LIF, LoihiLIF)
@@ -147,6 +165,10 @@ class Layer(Generic[NeuronT]):
     `threshold_N` and `alive_N` are a faulty chip's, and None in a network that was trained: a
     threshold of each neuron's own in the place of `neuron`'s, and 0 for a neuron that takes neither
     input nor bias (its states stay 0, so it never fires), 1 for the others.
+
+    `delay_N` is an axonal delay: neuron n's spike of step t reaches what follows at t + delay.
+    `recurrent` adds Wᵣ s[t−1], the layer's own spikes of the step before, to its input; the delay
+    is not in it.
     """
 
     name: str
@@ -155,6 +177,8 @@ class Layer(Generic[NeuronT]):
     scale: float = 1.0
     threshold_N: Array | None = None
     alive_N: Array | None = None
+    delay_N: Array | None = None
+    recurrent: Dense | None = None
 
     @property
     def is_faulty(self) -> bool:
@@ -199,6 +223,7 @@ class Network(Generic[NeuronT]):
                 f"steps and dt: found {self.steps} and {self.dt}, both must be positive"
             )
         self._check_single_neurons()
+        self._check_delays_and_recurrence()
         outputs = math.prod(self.shapes[-1])
         if self.classes and len(self.classes) != outputs:
             raise HardspikeError(
@@ -219,6 +244,23 @@ class Network(Generic[NeuronT]):
                         f"layer {layer.name}: {name}: found shape {values_N.shape}, "
                         f"allowed ({math.prod(shape)},)"
                     )
+
+    def _check_delays_and_recurrence(self) -> None:
+        for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
+            neurons, delay_N = math.prod(shape), layer.delay_N
+            if delay_N is not None and (
+                delay_N.shape != (neurons,) or delay_N.dtype.kind not in "iu" or delay_N.min() < 0
+            ):
+                raise HardspikeError(
+                    f"layer {layer.name}: delay_N: found {delay_N.dtype} of shape "
+                    f"{delay_N.shape}, allowed integers from 0 of shape ({neurons},)"
+                )
+            recurrent = layer.recurrent
+            if recurrent is not None and recurrent.weight_OI.shape != (neurons, neurons):
+                raise HardspikeError(
+                    f"layer {layer.name}: recurrent: found weights of shape "
+                    f"{recurrent.weight_OI.shape}, allowed ({neurons}, {neurons})"
+                )
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
