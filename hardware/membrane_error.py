@@ -31,7 +31,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from export.network import LIF, Conv, HardSpikeNetwork, Layer, LoihiLIF, Shape, Synapse
-from hardware.reference import chunk_size, delayed, run_float, synapse_product
+from hardware.arriving import delayed, synapse_product
+from hardware.reference import chunk_size, run_float
 
 Array = NDArray[Any]
 WIDEST = 8192

@@ -17,13 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.network import LIF, HardSpikeNetwork, Layer
-from hardware.reference import (
-    chunk_size,
-    delayed,
-    float_neurons,
-    neuron_bias,
-    synapse_product,
-)
+from hardware.arriving import delayed, neuron_bias, synapse_product
+from hardware.reference import chunk_size, float_neurons
 
 Array = NDArray[Any]
 FACTORS = tuple(2.0 ** (eighth / 8) for eighth in range(-12, 7))
