@@ -88,7 +88,7 @@ def lower(graph: Graph, base: TimeBase) -> Lowered:
         )
     shape = shapes[start]
     network = HardSpikeNetwork(
-        (shape[0], *((1, 1) if len(shape) == 1 else shape[1:])) if len(shape) in (1, 3) else _no(shape),
+        _input_shape(start, shape),
         tuple(walk.layers),
         base.readout or readout,
         base.steps,
@@ -99,8 +99,12 @@ def lower(graph: Graph, base: TimeBase) -> Lowered:
     return Lowered(network, walk.layer_of, walk.delay_errors)
 
 
-def _no(shape: Shape) -> tuple[int, int, int]:
-    raise HardspikeError(f"input: found shape {shape}, allowed (N,) or (C, H, W)")
+def _input_shape(name: str, shape: Shape) -> tuple[int, int, int]:
+    """Return (C, H, W); a vector is N channels of one pixel."""
+    if len(shape) not in (1, 3):
+        raise HardspikeError(f"node {name}: found shape {shape}, allowed (N,) or (C, H, W)")
+    height, width = shape[1:] if len(shape) == 3 else (1, 1)
+    return shape[0], height, width
 
 
 class _Walk:
@@ -158,9 +162,16 @@ class _Walk:
             case Delay():
                 self._take_delay(name, node)
             case Output() if self._synapse is None and self.layers:
-                pass
+                self._check_last(name)
             case _:
                 raise HardspikeError(f"node {name} ({kind_of(node)}): {_refused(node)}")
+
+    def _check_last(self, name: str) -> None:
+        late = self.layers[-1].delay_N
+        if late is not None and late.any():
+            raise HardspikeError(
+                f"node {name}: found a delay in front of it, allowed between layers only"
+            )
 
     def _take_synapse(self, name: str, node: Linear | Conv2d) -> None:
         if self._synapse is not None:
@@ -184,11 +195,13 @@ class _Walk:
             raise HardspikeError(f"node {name}: found {self.shapes[name]} neurons without synapses")
         source, synapse = self._synapse
         neuron = LIF(node.decay, node.threshold, node.reset, node.current_decay)
+        back = self._recurrent(name)
+        extra = None if back is None else back.bias_O
         layer = Layer(
             name.removesuffix(_SUFFIX),
-            _synapse(name, synapse, node, self.shapes[name]),
+            _synapse(name, synapse, node, self.shapes[name], extra),
             neuron,
-            recurrent=self._recurrent(name),
+            recurrent=None if back is None else Dense(back.weight_OI),
         )
         self.layers.append(layer)
         self.layer_of |= {source: layer.name, name: layer.name}
@@ -228,9 +241,13 @@ class _Walk:
         self.layer_of[name] = self.layers[-1].name
 
 
-def _synapse(name: str, node: Linear | Conv2d, neuron: StepNeuron, shape: Shape) -> Synapse:
-    """Return the contract's synapse, with what the neurons add to the bias."""
+def _synapse(
+    name: str, node: Linear | Conv2d, neuron: StepNeuron, shape: Shape, extra: Array | None
+) -> Synapse:
+    """Return the contract's synapse, with what the neurons and their way back add to the bias."""
     bias = _some(node.bias_O)
+    if extra is not None:
+        bias = extra if bias is None else bias + extra
     if bias is not None and neuron.current_decay:
         raise HardspikeError(
             f"node {name}: found a bias in front of a synaptic current, which would filter it; "
