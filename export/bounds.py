@@ -4,11 +4,13 @@ They decide which arithmetic is exact and which operations of a deployed graph c
 bound holds for every input up to `input_max` and any number of steps unless steps are given.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from export.network import Layer, LoihiLIF
+from export.network import Array, Layer, LoihiLIF
+from export.registers import THRESHOLD
 
 ALIGN = 1 << 6
 """Synaptic input, bias and threshold are shifted left by 6 bits before they meet the state."""
@@ -21,20 +23,29 @@ def activation_range(layer: Layer[Any], input_max: int) -> tuple[int, int]:
     """Return the least and the largest Σ w·x over inputs from 0 to `input_max`.
 
     A sum is smallest where only negative weights meet an input: min Σ w⁻·input_max over the
-    outputs, and the same with w⁺ above. Padding only takes inputs away.
+    outputs, and the same with w⁺ above. Padding only takes inputs away. A layer's own spikes, each
+    0 or 1, add Σ r⁻ and Σ r⁺.
     """
-    weight = layer.synapse.weight
-    rows = weight.reshape(len(weight), -1).astype(np.int64)
-    lowest = int(np.minimum(rows, 0).sum(axis=1).min())
-    highest = int(np.maximum(rows, 0).sum(axis=1).max())
-    return lowest * input_max, highest * input_max
+    lowest_O = highest_O = np.zeros(1, np.int64)
+    for rows, largest in _rows(layer, input_max):
+        lowest_O = lowest_O + np.minimum(rows, 0).sum(axis=1) * largest
+        highest_O = highest_O + np.maximum(rows, 0).sum(axis=1) * largest
+    return int(lowest_O.min()), int(highest_O.max())
+
+
+def _rows(layer: Layer[Any], input_max: int) -> Iterator[tuple[Array, int]]:
+    """Yield weights, a row an output, with the largest input that they meet."""
+    for synapse, largest in ((layer.synapse, input_max), (layer.recurrent, 1)):
+        if synapse is not None:
+            yield synapse.weight.reshape(len(synapse.weight), -1).astype(np.int64), largest
 
 
 def largest_sum(layer: Layer[Any], input_max: int) -> int:
     """Return a bound on |Σ w·x| and on every partial sum: max over outputs of Σ|w|·input_max."""
-    weight = layer.synapse.weight
-    rows = np.abs(weight.reshape(len(weight), -1).astype(np.int64))
-    return int(rows.sum(axis=1).max() * input_max)
+    total_O = np.zeros(1, np.int64)
+    for rows, largest in _rows(layer, input_max):
+        total_O = total_O + np.abs(rows).sum(axis=1) * largest
+    return int(total_O.max())
 
 
 def current_peak(layer: Layer[LoihiLIF], input_max: int, steps: int) -> int:
@@ -69,9 +80,9 @@ def current_wraps(layer: Layer[LoihiLIF], input_max: int) -> bool:
 def membrane_clips(layer: Layer[LoihiLIF], input_max: int) -> bool:
     """Whether the membrane can go below 1 − 2^23, where Lava clips it.
 
-    The other clip, at 2^23 − 1, is never seen: it lies above any threshold, so the neuron fires
-    and v becomes 0 with or without it. Below, v ≥ d/(1 − k), with d the least (≤ 0) step of
-    current and bias and k the share kept; no leak (k = 1) gives no bound unless d is 0.
+    The other clip, at 2^23 − 1, is seen only where `upper_clip_shows`. Below, v ≥ d/(1 − k), with
+    d the least (≤ 0) step of current and bias and k the share kept; no leak (k = 1) gives no bound
+    unless d is 0.
     """
     if current_wraps(layer, input_max):
         return True
@@ -80,3 +91,13 @@ def membrane_clips(layer: Layer[LoihiLIF], input_max: int) -> bool:
     step = lowest + min(ALIGN * bias, 0) * (layer.neuron.current_decay + 1)
     lost_share = (layer.neuron.current_decay + 1) * layer.neuron.membrane_decay
     return -step * DECAY_ONE > (STATE_END - 1) * lost_share
+
+
+def upper_clip_shows(layer: Layer[LoihiLIF]) -> bool:
+    """Whether the clip of the membrane at 2^23 − 1 can be seen.
+
+    It lies above every threshold of the chip, so the neuron fires and v becomes 0 with or without
+    it. Where a spike takes only the threshold off, or no membrane reaches the threshold
+    (lava-dl's affine blocks), it shows.
+    """
+    return layer.neuron.reset == "subtract" or layer.neuron.threshold > THRESHOLD.maximum

@@ -8,12 +8,15 @@ Two networks share one shape. In the float network a neuron is a `LIF`,
     u[t] = τ · u[t−1] · (1 − s[t−1]) + W x[t] + b        hard reset to zero by the previous spike
     s[t] = 1 if u[t] > ϑ else 0                          strictly greater
 
+(under the reset `subtract`, τ · (u[t−1] − ϑ·s[t−1]) is what is kept; with a synaptic current that
+keeps the share c a step, i[t] = c·i[t−1] + W x[t] stands in the place of W x[t])
+
 and in the fixed-point network a `LoihiLIF`, whose integers are those of Lava's `fixed_pt` CPU
 model (`lava/proc/lif/models.py`, lava-nc 0.10.0):
 
     u[t] = wrap24(trunc(u[t−1] · (4096 − du − 1) / 4096) + (Σ w·s << 6))
     v[t] = clip24(trunc(v[t−1] · (4096 − dv) / 4096) + u[t] + (bias << 6))
-    s[t] = v[t] > (vth << 6);    v[t] ← 0 where s[t]
+    s[t] = v[t] > (vth << 6);    v[t] ← 0 where s[t]        (`subtract`: v[t] − (vth << 6))
 
 `x` of a layer is `s` of the layer before at the same step: no layer delay in this time base.
 """
@@ -29,6 +32,8 @@ from export.errors import HardspikeError
 
 Readout = Literal["count", "membrane"]
 READOUTS: tuple[Readout, ...] = ("count", "membrane")
+Reset = Literal["zero", "subtract"]
+RESETS: tuple[Reset, ...] = ("zero", "subtract")
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 
@@ -37,18 +42,29 @@ Shape = tuple[int, ...]
 class LIF:
     """A leaky integrate-and-fire neuron of the float network.
 
-    `decay` is τ, the share of the membrane kept a step, in (0, 1]. `threshold` is ϑ, in units of
-    the membrane; infinity makes an integrator that never fires (the `membrane` readout).
+    `decay` is τ, the share of the membrane kept a step, in [0, 1]; 0 is a threshold without memory,
+    which only the float network has. `threshold` is ϑ, in units of the membrane; infinity makes an
+    integrator that never fires (the `membrane` readout). A spike takes the membrane to zero, or ϑ
+    off it (`reset`). `current_decay` is the share of the synaptic current kept a step, in [0, 1);
+    0 leaves a step's input alone. The bias acts on the membrane, behind that filter.
     """
 
     decay: float
     threshold: float
+    reset: Reset = "zero"
+    current_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.decay <= 1:
-            raise HardspikeError(f"decay: found {self.decay}, allowed above 0 and up to 1")
+        if not 0 <= self.decay <= 1:
+            raise HardspikeError(f"decay: found {self.decay}, allowed from 0 to 1")
         if not self.threshold > 0:
             raise HardspikeError(f"threshold: found {self.threshold}, allowed above 0")
+        if self.reset not in RESETS:
+            raise HardspikeError(f"reset: found {self.reset!r}, allowed {', '.join(RESETS)}")
+        if not 0 <= self.current_decay < 1:
+            raise HardspikeError(
+                f"current_decay: found {self.current_decay}, allowed from 0 to below 1"
+            )
 
     @property
     def fires(self) -> bool:
@@ -62,12 +78,14 @@ class LoihiLIF:
 
     `current_decay` is du and `membrane_decay` is dv, both in 1/4096 a step (du gets +1, dv does
     not); `threshold` is vth, compared after a shift by 6 bits. du = 4095 removes the synaptic
-    current filter: the current of a step is then that step's input alone.
+    current filter: the current of a step is then that step's input alone. A spike takes the
+    membrane to zero, or vth << 6 off it (`reset`).
     """
 
     membrane_decay: int
     threshold: int
     current_decay: int = 4095
+    reset: Reset = "zero"
 
 
 NeuronT = TypeVar("NeuronT", LIF, LoihiLIF)
@@ -101,13 +119,17 @@ class Dense:
 class Conv:
     """A two-dimensional cross-correlation, as `torch.nn.functional.conv2d` has it.
 
-    `weight_OIHW`, `bias_O` (one a channel) or None; `stride` and `padding` are (H, W).
+    `weight_OIHW`, `bias_O` (one a channel) or None; `stride`, `padding` and `dilation` are (H, W).
+    Of `groups`, each has an equal share of the input's and of the output's channels; I of the
+    weight is the share of one.
     """
 
     weight_OIHW: Array
     bias_O: Array | None = None
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
 
     @property
     def weight(self) -> Array:
@@ -115,12 +137,24 @@ class Conv:
         return self.weight_OIHW
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        """Return (C, H, W) after the convolution: (size + 2·padding − kernel) // stride + 1.
+        """Return (C, H, W) after the convolution: (size + 2·padding − reach) // stride + 1.
+
+        A kernel reaches over dilation·(kernel − 1) + 1.
 
         Raises:
-            HardspikeError: the input is not (C, H, W), has other channels, or is too small.
+            HardspikeError: the input is not (C, H, W), has other channels, or is too small; the
+                groups do not divide the output's channels.
         """
-        channels, kernel = self.weight_OIHW.shape[1], self.weight_OIHW.shape[2:]
+        outputs, share = self.weight_OIHW.shape[:2]
+        if self.groups < 1 or outputs % self.groups:
+            raise HardspikeError(
+                f"conv groups: found {self.groups}, allowed a divisor of {outputs} output channels"
+            )
+        channels = share * self.groups
+        kernel = tuple(
+            gap * (taps - 1) + 1
+            for gap, taps in zip(self.dilation, self.weight_OIHW.shape[2:], strict=True)
+        )
         if len(input_shape) != 3 or input_shape[0] != channels:
             raise HardspikeError(
                 f"conv weight: takes ({channels}, H, W), found an input of {input_shape}"
@@ -147,6 +181,15 @@ class Layer(Generic[NeuronT]):
     `threshold_N` and `alive_N` are a faulty chip's, and None in a network that was trained: a
     threshold of each neuron's own in the place of `neuron`'s, and 0 for a neuron that takes neither
     input nor bias (its states stay 0, so it never fires), 1 for the others.
+
+    `delay_N` is an axonal delay: neuron n's spike of step t reaches what follows at t + delay.
+    `recurrent` adds Wᵣ s[t−1], the layer's own spikes of the step before, to its input; the delay
+    is not in it.
+
+    A fixed-point layer has three more, all of which Lava's netx runs. `dendrite_delay_N` holds up
+    what neuron n sums (its recurrent part too, its bias not): Σ w·s of step t acts at t + delay.
+    `current_decay_O` and `membrane_decay_O` are du and dv of each channel or neuron in the place of
+    `neuron`'s, which are then the least of them.
     """
 
     name: str
@@ -155,6 +198,27 @@ class Layer(Generic[NeuronT]):
     scale: float = 1.0
     threshold_N: Array | None = None
     alive_N: Array | None = None
+    delay_N: Array | None = None
+    recurrent: Dense | None = None
+    dendrite_delay_N: Array | None = None
+    current_decay_O: Array | None = None
+    membrane_decay_O: Array | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What the layer has beyond a synapse and a neuron that a spike resets to zero."""
+        conv = self.synapse if isinstance(self.synapse, Conv) else None
+        found = {
+            "subtractive reset": self.neuron.reset != "zero",
+            "dilation": conv is not None and conv.dilation != (1, 1),
+            "groups": conv is not None and conv.groups != 1,
+            "recurrence": self.recurrent is not None,
+            "axonal delay": self.delay_N is not None,
+            "dendritic delay": self.dendrite_delay_N is not None,
+            "decays of each channel": self.current_decay_O is not None
+            or self.membrane_decay_O is not None,
+        }
+        return tuple(name for name, there in found.items() if there)
 
     @property
     def is_faulty(self) -> bool:
@@ -164,7 +228,7 @@ class Layer(Generic[NeuronT]):
 
 @dataclass(frozen=True, eq=False)
 class Network(Generic[NeuronT]):
-    """A feed-forward stack of layers over binary (or small integer) input spikes.
+    """A stack of layers over binary (or small integer) input spikes.
 
     `input_shape` is (C, H, W). `steps` is T and `dt` the length of a step in seconds. A readout of
     `count` sums the spikes of the last layer over the steps; `membrane` takes the last layer's
@@ -199,6 +263,7 @@ class Network(Generic[NeuronT]):
                 f"steps and dt: found {self.steps} and {self.dt}, both must be positive"
             )
         self._check_single_neurons()
+        self._check_delays_and_recurrence()
         outputs = math.prod(self.shapes[-1])
         if self.classes and len(self.classes) != outputs:
             raise HardspikeError(
@@ -220,6 +285,31 @@ class Network(Generic[NeuronT]):
                         f"allowed ({math.prod(shape)},)"
                     )
 
+    def _check_delays_and_recurrence(self) -> None:
+        for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
+            neurons, fixed = math.prod(shape), isinstance(layer.neuron, LoihiLIF)
+            _check_whole(layer, "delay_N", neurons)
+            recurrent = layer.recurrent
+            if recurrent is not None and recurrent.weight_OI.shape != (neurons, neurons):
+                raise HardspikeError(
+                    f"layer {layer.name}: recurrent: found weights of shape "
+                    f"{recurrent.weight_OI.shape}, allowed ({neurons}, {neurons})"
+                )
+            if not fixed:
+                _refuse(layer, "dendrite_delay_N", "current_decay_O", "membrane_decay_O")
+                continue
+            if recurrent is not None and layer.alive_N is not None:
+                raise HardspikeError(
+                    f"layer {layer.name}: alive_N: allowed only without recurrent synapses"
+                )
+            if recurrent is not None and recurrent.bias_O is not None:
+                raise HardspikeError(
+                    f"layer {layer.name}: recurrent: found a bias, allowed only in the synapse"
+                )
+            _check_whole(layer, "dendrite_delay_N", neurons)
+            _check_decays(layer, "current_decay")
+            _check_decays(layer, "membrane_decay")
+
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """The shape of the input and of every layer's output, in order."""
@@ -230,6 +320,39 @@ class Network(Generic[NeuronT]):
             except HardspikeError as error:
                 raise HardspikeError(f"layer {layer.name}: {error}") from error
         return tuple(shapes)
+
+
+def _check_whole(layer: Layer[Any], field: str, size: int) -> None:
+    """Raise unless the field is None or integers from 0, `size` of them."""
+    values = getattr(layer, field)
+    if values is None:
+        return
+    if values.shape != (size,) or values.dtype.kind not in "iu" or values.min() < 0:
+        raise HardspikeError(
+            f"layer {layer.name}: {field}: found {values.dtype} of shape {values.shape}, "
+            f"allowed integers from 0 of shape ({size},)"
+        )
+
+
+def _check_decays(layer: Layer[Any], field: str) -> None:
+    """Raise unless the least decay of a channel is the neuron's, by which states are bounded."""
+    values, own = getattr(layer, f"{field}_O"), getattr(layer.neuron, field)
+    outputs = len(layer.synapse.weight)
+    if values is None:
+        return
+    if values.shape != (outputs,) or values.dtype.kind not in "iu" or values.min() != own:
+        raise HardspikeError(
+            f"layer {layer.name}: {field}_O: found {values.dtype} of shape {values.shape}, "
+            f"allowed integers of shape ({outputs},), the least of them {own}"
+        )
+
+
+def _refuse(layer: Layer[Any], *fields: str) -> None:
+    for field in fields:
+        if getattr(layer, field) is not None:
+            raise HardspikeError(
+                f"layer {layer.name}: {field}: allowed in a fixed-point network only"
+            )
 
 
 HardSpikeNetwork = Network[LIF]

@@ -20,7 +20,10 @@ float operators are the fast ones:
    where the bound allows.
 5. Wrap. Left out where `export.bounds.current_wraps` proves that it cannot act. With a synaptic
    filter (du < 4095) current and membrane are added in float64 and clipped at both ends.
-6. A faulty chip's layer. What dead neurons take is multiplied by 0; where each neuron has a
+6. Subtractive reset. −v = −x + (vth << 6) · s; the clip above then shows (`upper_clip_shows`), and
+   with it nothing beyond 2^23 reaches that sum.
+7. Recurrence and dendritic delays (`export.onnx_late`). Wrap and bias follow what they add.
+8. A faulty chip's layer. What dead neurons take is multiplied by 0; where each neuron has a
    threshold of its own, Greater and Where do what ThresholdedRelu does for one a layer, and Less
    what HardSigmoid does.
 """
@@ -28,46 +31,18 @@ float operators are the fast ones:
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
-from export.bounds import ALIGN, STATE_END, current_wraps, membrane_clips
+from export.bounds import ALIGN, STATE_END, current_wraps, membrane_clips, upper_clip_shows
 from export.network import Array, Conv, Layer, LoihiLIF, Shape
+from export.onnx_late import waits_in_step, window, with_own_spikes
+from export.onnx_nodes import Graph
 from export.registers import CURRENT_DECAY
 
 INPUT, INPUT_TIME_FIRST = "spikes", "spikes_TBCHW"
 INT8_INPUT_MAX = 127
 """Largest input of an int8 product: 127 · (128 + 128) < 2^15."""
-
-
-class Graph:
-    """Collects nodes and initialisers; every method returns the name of what it made."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: Any, dtype: Any) -> str:
-        """Add an initialiser."""
-        array = np.ascontiguousarray(value, dtype)
-        if all(known.name != name for known in self.initializers):
-            self.initializers.append(numpy_helper.from_array(array.reshape(np.shape(value)), name))
-        return name
-
-    def add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        """Add a node with one output, named like it."""
-        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
-        return output
-
-    def reshape(self, value: str, sizes: Shape, output: str) -> str:
-        """Add a reshape to fixed sizes; −1 stands for what is left."""
-        return self.add(
-            "Reshape", [value, self.constant(f"{output}.sizes", sizes, np.int64)], output
-        )
-
-    def cast(self, value: str, kind: int, output: str) -> str:
-        """Add a conversion; from float to integer it truncates towards zero."""
-        return self.add("Cast", [value], output, to=kind)
 
 
 def as_float(graph: Graph, x: str, output: str) -> str:
@@ -106,9 +81,10 @@ def product(graph: Graph, layer: Layer[LoihiLIF], operand: str, input_max: int) 
             f"{name}.weight", synapse.weight_OIHW.astype(np.int64) * ALIGN, np.float32
         )
         padding = [*synapse.padding, *synapse.padding]
-        return graph.add(
-            "Conv", [operand, weight], f"{name}.product", strides=list(synapse.stride), pads=padding
-        )
+        settings: dict[str, Any] = {"strides": list(synapse.stride), "pads": padding}
+        if synapse.dilation != (1, 1) or synapse.groups != 1:
+            settings |= {"dilations": list(synapse.dilation), "group": synapse.groups}
+        return graph.add("Conv", [operand, weight], f"{name}.product", **settings)
     if takes_bytes(layer, input_max):
         weight = graph.constant(f"{name}.weight", synapse.weight_OI.T // 2, np.int8)
         return graph.add("MatMulInteger", [operand, weight], f"{name}.product")
@@ -132,11 +108,11 @@ def synapses(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_ma
 def drive(graph: Graph, layer: Layer[LoihiLIF], x: str, rows: Shape, input_max: int) -> str:
     """Add what a step brings to the membrane (filtered: to the current), `(L, …)` in float32.
 
-    Without a synaptic filter that is wrap24(Σ w·x << 6) + (bias << 6); with one the filter's
-    nodes wrap and add the bias.
+    Without a synaptic filter that is wrap24(Σ w·x << 6) + (bias << 6); with one, or where more is
+    added in the step, Σ w·x << 6 alone, and nodes of the step wrap and add the bias.
     """
     raw = synapses(graph, layer, x, rows, input_max)
-    if filters_current(layer):
+    if filters_current(layer) or _is_late(layer):
         return _alive(graph, layer, raw, rows)
     if current_wraps(layer, input_max):
         raw = _wrap(graph, raw, f"{layer.name}.wrap", np.float32)
@@ -158,6 +134,10 @@ def _alive(graph: Graph, layer: Layer[LoihiLIF], drive_L: str, rows: Shape) -> s
     return graph.add("Mul", [drive_L, factor], f"{layer.name}.taken")
 
 
+def _is_late(layer: Layer[LoihiLIF]) -> bool:
+    return layer.recurrent is not None or layer.dendrite_delay_N is not None
+
+
 def filters_current(layer: Layer[LoihiLIF]) -> bool:
     """Whether the layer has a synaptic current that outlives its step."""
     return layer.neuron.current_decay != CURRENT_DECAY.maximum
@@ -175,30 +155,74 @@ def neuron(
     input_max: int,
     neurons: int,
     *,
-    negative: bool,
+    form: str,
 ) -> tuple[str, list[str]]:
-    """Add one step of the neurons of `layer`; return (−x, next −v and u), all `(B, N)`.
+    """Add one step of the neurons of `layer`; return (−x, next −v, u and what is held), `(B, N)`.
 
     −x is the membrane before the reset, for `fired`. Reads the states by their names and adds
-    `.state`: −v in float32 where it is held `negative`, otherwise v in float64; u in float64.
+    `.state`: −v in float32 inside of a `sequence`, v in float64 in a `step`; u in float64, what is
+    held (`held_states`) in float32.
     """
-    name = layer.name
-    kept = _leak(graph, f"{name}.v", 4096 - layer.neuron.membrane_decay, negative)
-    following = []
+    name, after = layer.name, []
+    share = 4096 - _each(layer.membrane_decay_O, layer.neuron.membrane_decay, neurons)
+    kept = _leak(graph, f"{name}.v", share, form == "sequence")
+    drive_BN = with_own_spikes(graph, layer, drive_BN)
+    held = []
+    if waits_in_step(layer, form) and layer.dendrite_delay_N is not None:
+        drive_BN, late = window(graph, f"{name}.late", drive_BN, layer.dendrite_delay_N)
+        held.append(late)
     if filters_current(layer):
-        current = _current(graph, layer, drive_BN)
-        following.append(current)
-        x = _filtered_membrane(graph, layer, kept, current, neurons)
+        after = [_current(graph, layer, drive_BN, neurons)]
+        x = _filtered_membrane(graph, layer, kept, after[0], neurons)
     else:
-        x = graph.add("Sub", [kept, drive_BN], f"{name}.membrane")
-        if membrane_clips(layer, input_max):
-            floor = graph.constant(f"{name}.floor", STATE_END - 1, np.float32)
-            x = graph.add("Min", [x, floor], f"{name}.clipped")
-    return x, [reset(graph, layer, x, f"{name}.v.after"), *following]
+        x = _membrane(graph, layer, kept, drive_BN, input_max, neurons)
+    if layer.recurrent is not None:
+        held.insert(0, _spikes(graph, layer, x, f"{name}.s.after"))
+    return x, [reset(graph, layer, x, f"{name}.v.after"), *after, *held]
+
+
+def _each(values_O: Array | None, value: int, neurons: int) -> NDArray[np.int64]:
+    """Return a register of the layer, `()`, or one of each neuron, `(N,)`."""
+    if values_O is None:
+        return np.asarray(value, np.int64)
+    return np.repeat(values_O.astype(np.int64), neurons // len(values_O))
+
+
+def _membrane(
+    graph: Graph, layer: Layer[LoihiLIF], kept: str, drive_BN: str, input_max: int, neurons: int
+) -> str:
+    """Add −v of a layer without a synaptic filter, before its reset, in float32."""
+    name = layer.name
+    if _is_late(layer):
+        if current_wraps(layer, input_max):
+            drive_BN = _wrap(graph, drive_BN, f"{name}.wrap", np.float32)
+        if layer.synapse.bias_O is not None:
+            bias = graph.constant(f"{name}.bias", _bias(layer, neurons), np.float32)
+            drive_BN = graph.add("Add", [drive_BN, bias], f"{name}.biased")
+    x = graph.add("Sub", [kept, drive_BN], f"{name}.membrane")
+    if membrane_clips(layer, input_max):
+        floor = graph.constant(f"{name}.floor", STATE_END - 1, np.float32)
+        x = graph.add("Min", [x, floor], f"{name}.clipped")
+    if upper_clip_shows(layer):
+        ceiling = graph.constant(f"{name}.ceiling", 1 - STATE_END, np.float32)
+        x = graph.add("Max", [x, ceiling], f"{name}.clipped_above")
+    return x
+
+
+def _bias(layer: Layer[LoihiLIF], neurons: int) -> NDArray[np.int64]:
+    """Return the bias of each neuron as it meets the membrane."""
+    bias_O = np.asarray(layer.synapse.bias_O, np.int64) * ALIGN
+    each = np.repeat(bias_O, neurons // len(bias_O))
+    return each if layer.alive_N is None else each * layer.alive_N.astype(np.int64)
 
 
 def reset(graph: Graph, layer: Layer[LoihiLIF], x: str, output: str) -> str:
-    """Add −v from −x: zero where the neuron fires."""
+    """Add −v from −x: where the neuron fires zero, or the threshold more (`subtract`)."""
+    if layer.neuron.reset == "subtract":
+        vth = layer.neuron.threshold if layer.threshold_N is None else layer.threshold_N
+        taken = graph.constant(f"{output}.taken", np.asarray(vth, np.int64) * ALIGN, np.float32)
+        spikes = _spikes(graph, layer, x, f"{output}.spikes")
+        return graph.add("Add", [x, graph.add("Mul", [spikes, taken], f"{output}.back")], output)
     if layer.threshold_N is None:
         limit = float(-layer.neuron.threshold * ALIGN - 1)
         return graph.add("ThresholdedRelu", [x], output, alpha=limit)
@@ -210,7 +234,10 @@ def reset(graph: Graph, layer: Layer[LoihiLIF], x: str, output: str) -> str:
 
 def fired(graph: Graph, layer: Layer[LoihiLIF], x: str) -> str:
     """Add the spikes, 0 or 1 in float32, from −x."""
-    output = f"{layer.name}.fired"
+    return _spikes(graph, layer, x, f"{layer.name}.fired")
+
+
+def _spikes(graph: Graph, layer: Layer[LoihiLIF], x: str, output: str) -> str:
     if layer.threshold_N is None:
         limit = float(-layer.neuron.threshold * ALIGN)
         return graph.add("HardSigmoid", [x], output, alpha=-1.0, beta=limit)
@@ -224,10 +251,10 @@ def _ends(threshold_N: Array) -> Array:
     return -threshold_N.astype(np.int64) * ALIGN
 
 
-def _leak(graph: Graph, state: str, share: int, negative: bool) -> str:
+def _leak(graph: Graph, state: str, share: NDArray[np.int64], negative: bool) -> str:
     """Add −trunc(v · share / 4096) in float32; −v that is kept whole needs no node."""
     held, output = f"{state}.state", f"{state}_kept"
-    if share == 4096:
+    if (share == 4096).all():
         if negative:
             return held
         return graph.cast(graph.add("Neg", [held], f"{output}.negative"), TensorProto.FLOAT, output)
@@ -239,11 +266,11 @@ def _leak(graph: Graph, state: str, share: int, negative: bool) -> str:
     return graph.cast(whole, TensorProto.FLOAT, output)
 
 
-def _current(graph: Graph, layer: Layer[LoihiLIF], drive_BN: str) -> str:
+def _current(graph: Graph, layer: Layer[LoihiLIF], drive_BN: str, neurons: int) -> str:
     """Add u ← wrap24(trunc(u · (4096 − du − 1) / 4096) + drive) in float64."""
     name = layer.name
-    share = (4096 - layer.neuron.current_decay - 1) / 4096
-    keep = graph.constant(f"{name}.u_keep", share, np.float64)
+    du = _each(layer.current_decay_O, layer.neuron.current_decay, neurons)
+    keep = graph.constant(f"{name}.u_keep", (4096 - du - 1) / 4096, np.float64)
     product = graph.add("Mul", [f"{name}.u.state", keep], f"{name}.u_kept.product")
     whole = graph.cast(product, TensorProto.INT32, f"{name}.u_kept.whole")
     kept = graph.cast(whole, TensorProto.DOUBLE, f"{name}.u_kept")
@@ -256,16 +283,12 @@ def _filtered_membrane(
     graph: Graph, layer: Layer[LoihiLIF], kept: str, current: str, neurons: int
 ) -> str:
     """Add −clip24(−kept + u + (bias << 6)) in float64 and return it in float32."""
-    name, bias = layer.name, layer.synapse.bias_O
+    name = layer.name
     x = graph.cast(kept, TensorProto.DOUBLE, f"{name}.v_kept.double")
     x = graph.add("Sub", [x, current], f"{name}.membrane")
-    if bias is not None:
-        each = np.repeat(np.asarray(bias, np.int64) * ALIGN, neurons // len(bias))
-        if layer.alive_N is not None:
-            each *= layer.alive_N.astype(np.int64)
-        x = graph.add(
-            "Sub", [x, graph.constant(f"{name}.bias", each, np.float64)], f"{name}.biased"
-        )
+    if layer.synapse.bias_O is not None:
+        bias = graph.constant(f"{name}.bias", _bias(layer, neurons), np.float64)
+        x = graph.add("Sub", [x, bias], f"{name}.biased")
     ends = [
         graph.constant(f"{name}.{end}", value, np.float64)
         for end, value in (("floor", 1 - STATE_END), ("ceiling", STATE_END - 1))

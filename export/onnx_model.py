@@ -5,7 +5,9 @@ Axes: `B` batch, `T` time step, `C` channel, `H` height, `W` width, `N` neuron.
 Two forms, both with a free batch:
 
     step      spikes (B, C, H, W) uint8, states <layer>.v and, with a synaptic filter, <layer>.u
-              (B, N) int32 → output (B, N), states <layer>.v.next, <layer>.u.next
+              (B, N) int32 → output (B, N), states <layer>.v.next, <layer>.u.next; so are a
+              recurrent layer's spikes <layer>.s, and with delays up to D what waits in
+              <layer>.late (before the neurons) and <layer>.axon (behind them), (B, D·N)
     sequence  spikes (B, T, C, H, W) uint8 → output (B, T, N), and spikes/<layer> (B, T, N) uint8
               for every layer; T is free too
 
@@ -29,7 +31,6 @@ from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Shape
 from export.onnx_graph import (
     INPUT,
     INPUT_TIME_FIRST,
-    Graph,
     as_bytes,
     drive,
     fired,
@@ -37,13 +38,21 @@ from export.onnx_graph import (
     reset,
     states,
 )
+from export.onnx_late import held_states, longest, shifted, waits_in_step, window
+from export.onnx_nodes import Graph
 from export.registers import register_faults
 
 SCHEMA = "hardspike.onnx/1"
 OPSET, IR_VERSION = 21, 10
 _CURRENT_END = (1 << 31) - 2 * STATE_END
-_HELD_KIND = {"v": TensorProto.FLOAT, "u": TensorProto.DOUBLE}
+_HELD_KIND = {
+    "v": TensorProto.FLOAT,
+    "u": TensorProto.DOUBLE,
+    "s": TensorProto.FLOAT,
+    "late": TensorProto.FLOAT,
+}
 """Of the states inside a Scan, where v is held negative (`export.onnx_graph`)."""
+_HELD_IN_STEP = {**_HELD_KIND, "v": TensorProto.DOUBLE}
 
 
 def write_step(network: FixedPointNetwork, path: Path) -> None:
@@ -55,30 +64,46 @@ def write_step(network: FixedPointNetwork, path: Path) -> None:
     """
     graph, x = Graph(), INPUT
     inputs = [value_info(INPUT, TensorProto.UINT8, "B", *network.input_shape)]
-    outputs, last_v = [], ""
+    outputs, last_v, last = [], "", INPUT
     for layer, rows, size, input_max in layer_inputs(network):
         raw = drive(graph, layer, x, rows, input_max)
         drive_BN = graph.reshape(raw, (-1, size), f"{layer.name}.drive_BN")
-        for state in states(layer):
-            inputs.append(value_info(state, TensorProto.INT32, "B", size))
-            graph.cast(state, TensorProto.DOUBLE, f"{state}.state")
-        before, (negative_v, *after_u) = neuron(
-            graph, layer, drive_BN, input_max, size, negative=False
-        )
-        x = fired(graph, layer, before)
+        sizes = _state_sizes(layer, size, "step")
+        for state, width in sizes.items():
+            _add_state(graph, inputs, state, width, _HELD_IN_STEP[state.rsplit(".", 1)[-1]])
+        before, (negative_v, *after) = neuron(graph, layer, drive_BN, input_max, size, form="step")
+        last = x = fired(graph, layer, before)
         after_v = graph.add("Neg", [negative_v], f"{layer.name}.v.positive")
-        for state, value in zip(states(layer), [after_v, *after_u], strict=True):
+        if layer.delay_N is not None and layer is not network.layers[-1] and longest(layer.delay_N):
+            axon = f"{layer.name}.axon"
+            sizes[axon] = longest(layer.delay_N) * size
+            _add_state(graph, inputs, axon, sizes[axon], TensorProto.FLOAT)
+            x, waiting = window(graph, axon, x, layer.delay_N)
+            after.append(waiting)
+        for (state, width), value in zip(sizes.items(), [after_v, *after], strict=True):
             following = graph.cast(value, TensorProto.INT32, f"{state}.next")
-            outputs.append(value_info(following, TensorProto.INT32, "B", size))
+            outputs.append(value_info(following, TensorProto.INT32, "B", width))
         last_v = f"{layer.name}.v.next"
     if network.readout == "count":
-        graph.add("Identity", [as_bytes(graph, x, "output.bytes")], "output")
+        graph.add("Identity", [as_bytes(graph, last, "output.bytes")], "output")
     else:
         graph.add("Identity", [last_v], "output")
     outputs.insert(
         0, value_info("output", _output_kind(network), "B", math.prod(network.shapes[-1]))
     )
     write_model(network, "step", graph, inputs, outputs, path)
+
+
+def _state_sizes(layer: Layer[LoihiLIF], size: int, form: str) -> dict[str, int]:
+    """Return the states of the neurons by name, in the order in which `neuron` returns them."""
+    return {**dict.fromkeys(states(layer), size), **held_states(layer, size, form)}
+
+
+def _add_state(
+    graph: Graph, inputs: list[onnx.ValueInfoProto], state: str, width: int, kind: int
+) -> None:
+    inputs.append(value_info(state, TensorProto.INT32, "B", width))
+    graph.cast(state, kind, f"{state}.state")
 
 
 def write_sequence(network: FixedPointNetwork, path: Path) -> None:
@@ -97,6 +122,8 @@ def write_sequence(network: FixedPointNetwork, path: Path) -> None:
         before = _scan(graph, layer, raw, size, input_max)
         x = fired(graph, layer, before)
         last = _batch_first(graph, x, f"spikes/{layer.name}", TensorProto.UINT8)
+        if layer is not network.layers[-1]:
+            x = shifted(graph, x, layer.delay_N, f"{layer.name}.sent")
         outputs.append(value_info(last, TensorProto.UINT8, "B", "T", size))
     if network.readout == "count":
         graph.add("Identity", [last], "output")
@@ -117,35 +144,34 @@ def _batch_first(graph: Graph, values_TBN: str, output: str, kind: int) -> str:
 def _scan(graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int) -> str:
     """Add the neurons of `layer` over all steps; return −x, before the reset, `(T, B, N)`."""
     name, body = layer.name, Graph()
-    count = graph.constant(f"{name}.N", [size], "int64")
-    shape_BN = graph.add("Concat", ["shape_B", count], f"{name}.shape_BN", axis=0)
     drive_TBN = graph.add("Reshape", [raw, "shape_TBN"], f"{name}.drive_TBN")
-    before, after = neuron(body, layer, f"{name}.drive_BN", input_max, size, negative=True)
-    kinds = [_HELD_KIND[state[-1]] for state in states(layer)]
+    if not waits_in_step(layer, "sequence"):
+        drive_TBN = shifted(graph, drive_TBN, layer.dendrite_delay_N, f"{name}.arrived")
+    before, after = neuron(body, layer, f"{name}.drive_BN", input_max, size, form="sequence")
+    sizes = _state_sizes(layer, size, "sequence")
+    kinds = [_HELD_KIND[state.rsplit(".", 1)[-1]] for state in sizes]
     starts = [
-        graph.add(
-            "ConstantOfShape",
-            [shape_BN],
-            f"{state}.start",
-            value=helper.make_tensor("zero", kind, [1], [0]),
-        )
-        for state, kind in zip(states(layer), kinds, strict=True)
+        _zeros(graph, state, width, kind, name, size)
+        for (state, width), kind in zip(sizes.items(), kinds, strict=True)
     ]
     held = [
-        value_info(f"{state}.state", kind, "B", size)
-        for state, kind in zip(states(layer), kinds, strict=True)
+        value_info(f"{state}.state", kind, "B", width)
+        for (state, width), kind in zip(sizes.items(), kinds, strict=True)
     ]
     step = helper.make_graph(
         body.nodes,
         f"{name}.step",
         [*held, value_info(f"{name}.drive_BN", TensorProto.FLOAT, "B", size)],
         [
-            *(value_info(value, kind, "B", size) for value, kind in zip(after, kinds, strict=True)),
+            *(
+                value_info(value, kind, "B", width)
+                for value, kind, width in zip(after, kinds, sizes.values(), strict=True)
+            ),
             value_info(before, TensorProto.FLOAT, "B", size),
         ],
         initializer=body.initializers,
     )
-    finals, stacked = [f"{state}.end" for state in states(layer)], f"{name}.before_TBN"
+    finals, stacked = [f"{state}.end" for state in sizes], f"{name}.before_TBN"
     graph.nodes.append(
         helper.make_node(
             "Scan",
@@ -157,6 +183,17 @@ def _scan(graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: 
         )
     )
     return stacked
+
+
+def _zeros(graph: Graph, state: str, width: int, kind: int, layer: str, size: int) -> str:
+    """Add a state of `width` as it is before the first step."""
+    of = layer if width == size else state
+    shape = f"{of}.shape_BN"
+    if all(node.name != shape for node in graph.nodes):
+        count = graph.constant(f"{of}.N", [width], "int64")
+        graph.add("Concat", ["shape_B", count], shape, axis=0)
+    zero = helper.make_tensor("zero", kind, [1], [0])
+    return graph.add("ConstantOfShape", [shape], f"{state}.start", value=zero)
 
 
 def layer_inputs(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:

@@ -17,8 +17,9 @@ from pathlib import Path
 from onnx import TensorProto
 
 from export.network import Array, Conv, FixedPointNetwork, Shape
-from export.onnx_graph import Graph, product, takes_bytes
+from export.onnx_graph import product, takes_bytes
 from export.onnx_model import layer_inputs, value_info, write_model
+from export.onnx_nodes import Graph
 
 FORM = "products"
 

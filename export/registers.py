@@ -54,6 +54,12 @@ THRESHOLD = Register("threshold", 17, 0, 131071)
 """vth, in units of the membrane shifted right by 6 bits."""
 ALIVE = Register("alive", 1, 0, 1)
 """Of a faulty chip's file: whether the neuron takes input."""
+MODEL_CURRENT_DECAY = Register("current_decay", 13, -1, 4095)
+"""What Lava's CPU model takes: iDecay = du + 1 of a file from lava-dl may be 0, no decay at all."""
+MODEL_MEMBRANE_DECAY = Register("membrane_decay", 13, 0, 4096)
+"""The same of dv: 4096 keeps nothing."""
+MODEL_THRESHOLD = Register("threshold", 18, 0, (1 << 18) - 1)
+"""The same of vth: lava-dl's affine blocks have 2^18 − 1, which no membrane reaches."""
 BIAS = Register("bias", 13, -4096, 4095)
 """Bias mantissa, sign included; netx fixes its exponent at 6."""
 
@@ -71,9 +77,15 @@ def _registers(layer: Layer[LoihiLIF]) -> Iterator[tuple[Register, Any]]:
     yield WEIGHT, layer.synapse.weight
     if layer.synapse.bias_O is not None:
         yield BIAS, layer.synapse.bias_O
-    yield CURRENT_DECAY, layer.neuron.current_decay
-    yield MEMBRANE_DECAY, layer.neuron.membrane_decay
-    yield THRESHOLD, layer.neuron.threshold
+    if layer.recurrent is not None:
+        yield WEIGHT, layer.recurrent.weight_OI
+    yield MODEL_CURRENT_DECAY, layer.neuron.current_decay
+    yield MODEL_MEMBRANE_DECAY, layer.neuron.membrane_decay
+    yield MODEL_THRESHOLD, layer.neuron.threshold
+    if layer.current_decay_O is not None:
+        yield MODEL_CURRENT_DECAY, layer.current_decay_O
+    if layer.membrane_decay_O is not None:
+        yield MODEL_MEMBRANE_DECAY, layer.membrane_decay_O
     if layer.threshold_N is not None:
         yield THRESHOLD, layer.threshold_N
     if layer.alive_N is not None:

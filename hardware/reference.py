@@ -1,7 +1,7 @@
 """The oracle: every target is held to what these pure NumPy functions compute.
 
-Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron, `K` synapse of a
-patch, `P` position of a convolution. Networks are described in `export.network`.
+Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neuron. Networks are
+described in `export.network`.
 
 The constants stand here once more, apart from those of the exporters, so that a slip in one of
 them shows. Sums of integer weights over integer inputs are done in floating point: every partial
@@ -17,22 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from export.bounds import largest_sum
 from export.network import (
     LIF,
     Conv,
+    Dense,
     FixedPointNetwork,
     HardSpikeNetwork,
     Layer,
     LoihiLIF,
     Network,
-    Shape,
-    Synapse,
 )
 from export.netx_file import read_netx
+from hardware.arriving import delayed, neuron_bias, synapse_product
 from hardware.neurobench_measures import Tally
 from hardware.target import Availability, Progress, TargetRun, no_progress
 
@@ -47,7 +46,7 @@ STATE_LIMIT = 1 << 23
 _CHUNK_BYTES = 256 << 20
 
 
-def truncated_product(state: Array, factor: int) -> NDArray[np.int64]:
+def truncated_product(state: Array, factor: int | Array) -> NDArray[np.int64]:
     """Return trunc(state · factor / 4096), rounding towards zero, in 64-bit integers."""
     product = state.astype(np.int64) * factor
     return np.asarray(np.sign(product) * (np.abs(product) >> 12), dtype=np.int64)
@@ -64,6 +63,21 @@ def clip24(membrane: Array) -> Array:
     return np.clip(membrane, 1 - STATE_LIMIT, STATE_LIMIT - 1)
 
 
+@dataclass(frozen=True, eq=False)
+class NeuronStates:
+    """Spikes, and currents and membranes (after the reset), of all steps, each `(B, T, N)`."""
+
+    spikes_BTN: NDArray[np.uint8]
+    currents_BTN: NDArray[np.int32]
+    membranes_BTN: NDArray[np.int32]
+
+    @classmethod
+    def zeros(cls, batch: int, steps: int, neurons: int) -> "NeuronStates":
+        """Return states to be filled in."""
+        shape = (batch, steps, neurons)
+        return cls(np.zeros(shape, np.uint8), np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+
+
 def loihi_neurons(
     activation_BTN: Array,
     bias_N: Array | int,
@@ -76,57 +90,98 @@ def loihi_neurons(
     faulty chip's thresholds in the place of vth. The equations are those of `export.network`; both
     states start at zero.
     """
+    silent = Dense(np.zeros((activation_BTN.shape[-1], 1), np.int32))
+    layer = Layer("", silent, neuron, threshold_N=threshold_N)
+    states = loihi_layer(activation_BTN, bias_N, layer)
+    return states.spikes_BTN, states.membranes_BTN
+
+
+def loihi_layer(activation_BTN: Array, bias_N: Array | int, layer: Layer[LoihiLIF]) -> NeuronStates:
+    """Run the neurons of `layer`, its recurrence and delays included, over all steps.
+
+    `activation_BTN` is Σ w·s of the layer's input, without what its own spikes add.
+    """
     batch, steps, neurons = activation_BTN.shape
-    spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
-    membranes_BTN = np.zeros((batch, steps, neurons), np.int32)
-    u_BN = np.zeros((batch, neurons), np.int64)
-    v_BN = np.zeros((batch, neurons), np.int64)
+    states = NeuronStates.zeros(batch, steps, neurons)
+    u_BN, v_BN = np.zeros((2, batch, neurons), np.int64)
     bias = np.asarray(bias_N, np.int64) << ALIGN_BITS
-    vth = neuron.threshold if threshold_N is None else threshold_N.astype(np.int64)
+    threshold = layer.neuron.threshold if layer.threshold_N is None else layer.threshold_N
+    vth = np.asarray(threshold, np.int64) << ALIGN_BITS
+    share_u, share_v = _shares(layer, neurons)
+    for t, sums_BN in enumerate(_sums(activation_BTN, layer, states.spikes_BTN)):
+        u_BN = wrap24(truncated_product(u_BN, share_u) + (sums_BN << ALIGN_BITS))
+        v_BN = clip24(truncated_product(v_BN, share_v) + u_BN + bias)
+        fired_BN = v_BN > vth
+        v_BN = np.where(fired_BN, v_BN - vth if layer.neuron.reset == "subtract" else 0, v_BN)
+        states.spikes_BTN[:, t], states.currents_BTN[:, t] = fired_BN, u_BN
+        states.membranes_BTN[:, t] = v_BN
+    return states
+
+
+def _shares(layer: Layer[LoihiLIF], neurons: int) -> tuple[Any, Any]:
+    """Return what is kept of u and v in a step, in 1/4096: one number, or one a neuron."""
+    du, dv = layer.neuron.current_decay, layer.neuron.membrane_decay
+    repeats = neurons // len(layer.synapse.weight)
+    du_N = du if layer.current_decay_O is None else np.repeat(layer.current_decay_O, repeats)
+    dv_N = dv if layer.membrane_decay_O is None else np.repeat(layer.membrane_decay_O, repeats)
+    return DECAY_UNITY - du_N - 1, DECAY_UNITY - dv_N
+
+
+def _sums(
+    activation_BTN: Array, layer: Layer[LoihiLIF], spikes_BTN: NDArray[np.uint8]
+) -> Iterator[NDArray[np.int64]]:
+    """Yield what reaches the neurons in each step; reads the spikes of the step before.
+
+    All of Σ w·s + Σ r·s[t−1] waits for the dendritic delay.
+    """
+    arriving_BTN = np.array(activation_BTN, np.int64)
+    if layer.recurrent is None:
+        yield from delayed(arriving_BTN, layer.dendrite_delay_N).swapaxes(0, 1)
+        return
+    steps, neurons = arriving_BTN.shape[1:]
+    weight_NN = layer.recurrent.weight_OI.T.astype(np.float64)
+    delay_N = np.zeros(neurons, np.int64)
+    if layer.dendrite_delay_N is not None:
+        delay_N = layer.dendrite_delay_N.astype(np.int64)
     for t in range(steps):
-        drive_BN = activation_BTN[:, t].astype(np.int64) << ALIGN_BITS
-        u_BN = wrap24(truncated_product(u_BN, DECAY_UNITY - neuron.current_decay - 1) + drive_BN)
-        kept_BN = truncated_product(v_BN, DECAY_UNITY - neuron.membrane_decay)
-        v_BN = clip24(kept_BN + u_BN + bias)
-        fired_BN = v_BN > (vth << ALIGN_BITS)
-        v_BN[fired_BN] = 0
-        spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, v_BN
-    return spikes_BTN, membranes_BTN
+        if t:
+            own_BN = spikes_BTN[:, t - 1].astype(np.float64) @ weight_NN
+            arriving_BTN[:, t] += own_BN.astype(np.int64)
+        late_N = t - delay_N
+        taken_BN = arriving_BTN[:, np.maximum(late_N, 0), np.arange(neurons)]
+        yield np.where(late_N >= 0, taken_BN, 0)
 
 
 def float_neurons(
-    activation_BTN: Array, bias_N: Array | float, neuron: LIF
+    activation_BTN: Array,
+    bias_N: Array | float,
+    neuron: LIF,
+    recurrent: Dense | None = None,
 ) -> tuple[NDArray[np.uint8], Array]:
-    """Run the float network's neurons; return (spikes_BTN, membranes_BTN before the reset)."""
+    """Run the float network's neurons; return (spikes_BTN, membranes_BTN before the reset).
+
+    `recurrent` adds Wᵣ s[t−1] + bᵣ to a step's input (in the first step s[−1] = 0).
+    """
     batch, steps, neurons = activation_BTN.shape
     spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
     membranes_BTN = np.zeros_like(activation_BTN)
     kept_BN = np.zeros((batch, neurons), activation_BTN.dtype)
-    decay = activation_BTN.dtype.type(neuron.decay)
+    current_BN = np.zeros((batch, neurons), activation_BTN.dtype)
+    fired_BN = np.zeros((batch, neurons), np.bool_)
+    decay, current_decay = map(activation_BTN.dtype.type, (neuron.decay, neuron.current_decay))
     for t in range(steps):
-        u_BN = decay * kept_BN + activation_BTN[:, t] + bias_N
+        drive_BN = activation_BTN[:, t]
+        if recurrent is not None:
+            drive_BN = drive_BN + fired_BN @ recurrent.weight_OI.T
+            drive_BN += 0 if recurrent.bias_O is None else recurrent.bias_O
+        if current_decay:
+            drive_BN = current_BN = current_decay * current_BN + drive_BN
+        u_BN = decay * kept_BN + drive_BN + bias_N
         fired_BN = u_BN > neuron.threshold
         spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, u_BN
-        kept_BN = np.where(fired_BN, 0, u_BN)
+        after_BN = u_BN - neuron.threshold if neuron.reset == "subtract" else 0
+        kept_BN = np.where(fired_BN, after_BN, u_BN)
     return spikes_BTN, membranes_BTN
-
-
-def synapse_product(synapse: Synapse, inputs_BTN: Array, input_shape: Shape, dtype: Any) -> Array:
-    """Return Σ w·x for every step at once, `(B, T, N)` in `dtype`, neurons ordered (C, H, W)."""
-    batch, steps, _ = inputs_BTN.shape
-    if not isinstance(synapse, Conv):
-        weight_IO = synapse.weight_OI.T.astype(dtype)
-        return np.asarray(inputs_BTN.astype(dtype) @ weight_IO)
-    out_channels, *kernel = synapse.weight_OIHW.shape[0], *synapse.weight_OIHW.shape[2:]
-    (pad_h, pad_w), (stride_h, stride_w) = synapse.padding, synapse.stride
-    image = inputs_BTN.reshape(batch * steps, *input_shape)
-    image = np.pad(image, ((0, 0), (0, 0), (pad_h, pad_h), (pad_w, pad_w)))
-    windows = sliding_window_view(image, kernel, axis=(2, 3))[:, :, ::stride_h, ::stride_w]
-    positions = windows.shape[2] * windows.shape[3]
-    patches_PK = windows.transpose(0, 2, 3, 1, 4, 5).reshape(batch * steps * positions, -1)
-    weight_KO = synapse.weight_OIHW.reshape(out_channels, -1).T.astype(dtype)
-    sums = (patches_PK.astype(dtype) @ weight_KO).reshape(batch * steps, positions, out_channels)
-    return np.asarray(sums.transpose(0, 2, 1).reshape(batch, steps, out_channels * positions))
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,13 +203,17 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class FixedStates:
-    """What one layer read and went through, each `(B, T, N)`; membranes are after the reset."""
+    """What one layer read and went through, each `(B, T, N)`; membranes are after the reset.
+
+    `inputs_BTN` are the spikes as they arrive, axonal delays of the layer below included.
+    """
 
     layer: Layer[LoihiLIF]
     inputs_BTN: Array
     spikes_BTN: NDArray[np.uint8]
     membranes_BTN: NDArray[np.int32]
     wrapped_currents: int
+    currents_BTN: NDArray[np.int32]
 
 
 def run_fixed(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
@@ -184,9 +243,10 @@ def fixed_states(
             activation, bias = activation * layer.alive_N.astype(dtype), bias * layer.alive_N
         limit = STATE_LIMIT >> ALIGN_BITS
         wrapped = int(((activation > limit) | (activation <= -limit)).sum())
-        spikes_BTN, membranes_BTN = loihi_neurons(activation, bias, layer.neuron, layer.threshold_N)
-        yield FixedStates(layer, x_BTN, spikes_BTN, membranes_BTN, wrapped)
-        x_BTN, largest = spikes_BTN, 1
+        found = loihi_layer(activation, bias, layer)
+        spikes_BTN, membranes_BTN = found.spikes_BTN, found.membranes_BTN
+        yield FixedStates(layer, x_BTN, spikes_BTN, membranes_BTN, wrapped, found.currents_BTN)
+        x_BTN, largest = delayed(spikes_BTN, layer.delay_N), 1
 
 
 def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
@@ -196,16 +256,10 @@ def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Tra
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         activation = synapse_product(layer.synapse, x_BTN, shape, layer.synapse.weight.dtype)
         bias = neuron_bias(layer.synapse, activation.shape[-1])
-        x_BTN, membranes = float_neurons(activation, bias, layer.neuron)
-        spikes[layer.name] = x_BTN
+        spikes_BTN, membranes = float_neurons(activation, bias, layer.neuron, layer.recurrent)
+        spikes[layer.name] = spikes_BTN
+        x_BTN = delayed(spikes_BTN, layer.delay_N)
     return Trace(spikes, membranes)
-
-
-def neuron_bias(synapse: Synapse, neurons: int) -> Array:
-    """Return the bias of each neuron, `(N,)`: a convolution's bias repeats over its positions."""
-    if synapse.bias_O is None:
-        return np.zeros(neurons, synapse.weight.dtype)
-    return np.repeat(synapse.bias_O, neurons // len(synapse.bias_O))
 
 
 class ReferenceTarget:

@@ -14,6 +14,7 @@ from pipeline.config import Config
 from pipeline.config_file import default_run_folder, load_config
 from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
+from pipeline.imported import import_command
 from pipeline.latency import command as latency_command
 from pipeline.open_page import open_page
 from pipeline.printing import print_json, print_table
@@ -36,6 +37,10 @@ _COMMANDS = {
     "run": (
         "run every stage of an experiment, or those that are due",
         "hardspike run configs/quickstart.yaml --set train.rho=0.2 --out runs/rho-0.2",
+    ),
+    "import": (
+        "make a run of a network that another toolkit wrote (NIR)",
+        "hardspike import cnn.nir --dt 1 --reset zero --data configs/nmnist-1k.yaml -o runs/cnn",
     ),
     "train": ("train alone", "hardspike train configs/quickstart.yaml"),
     "convert": ("convert a trained run to fixed point", "hardspike convert runs/quickstart"),
@@ -100,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
         match name:
             case "targets":
                 pass
+            case "import":
+                import_command.add_arguments(command)
             case "sweep":
                 sweep_command.add_arguments(command)
             case "compare":
@@ -164,6 +171,8 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> None:
             _targets(options)
         case "data":
             _data(options)
+        case "import":
+            import_command.carry_out(options)
         case "sweep":
             sweep_command.carry_out(options)
         case "compare":

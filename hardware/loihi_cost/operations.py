@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Shape, Synapse
+from hardware.arriving import neuron_bias, synapse_product
 from hardware.loihi_cost.chip import position
 from hardware.loihi_cost.connections import Connections, Format, Integers
 from hardware.loihi_cost.mapping import Mapping
 from hardware.reference import (
     DECAY_UNITY,
     loihi_neurons,
-    neuron_bias,
-    synapse_product,
     truncated_product,
 )
 

@@ -27,9 +27,10 @@ from safetensors.numpy import load_file, save_file
 
 from export.errors import HardspikeError
 from export.network import FixedPointNetwork
+from hardware.arriving import neuron_bias
 from hardware.loihi.process import Worker
 from hardware.loihi_cost.mapping import Mapping
-from hardware.reference import DECAY_UNITY, neuron_bias
+from hardware.reference import DECAY_UNITY
 from hardware.script_environment import Announce, ScriptEnvironment, announce_on_stderr
 from hardware.target import Progress, no_progress
 

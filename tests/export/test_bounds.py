@@ -11,7 +11,7 @@ from export.bounds import (
     membrane_clips,
 )
 from export.network import Dense, Layer, LoihiLIF
-from hardware.reference import neuron_bias, synapse_product
+from hardware.arriving import neuron_bias, synapse_product
 from tests.conformance.random_networks import Case, cases, within_limits
 
 

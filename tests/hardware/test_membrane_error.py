@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from export.network import LIF, Conv, Dense, HardSpikeNetwork, Layer, LoihiLIF, Synapse
 from hardware import membrane_error
+from hardware.arriving import neuron_bias, synapse_product
 from hardware.membrane_error import (
     error_terms,
     input_statistics,
     mean_square_error,
     relative_error,
 )
-from hardware.reference import float_neurons, neuron_bias, run_float, synapse_product
+from hardware.reference import float_neurons, run_float
 
 Random = np.random.Generator
 

@@ -26,9 +26,9 @@ def _network(
     [
         ("weight", (-256, 254), (-258, 256)),
         ("bias", (-4096, 4095), (-4097, 4096)),
-        ("current_decay", (0, 4095), (-1, 4096)),
-        ("membrane_decay", (0, 4095), (-1, 4096)),
-        ("threshold", (0, 131071), (-1, 131072)),
+        ("current_decay", (-1, 4095), (-2, 4096)),
+        ("membrane_decay", (0, 4096), (-1, 4097)),
+        ("threshold", (0, 262143), (-1, 262144)),
     ],
 )
 def test_a_register_holds_its_ends_and_no_more(

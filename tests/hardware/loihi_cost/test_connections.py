@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from export.network import Dense, Shape, Synapse
+from hardware.arriving import synapse_product
 from hardware.loihi_cost.connections import Connections, connections, weight_bits
-from hardware.reference import synapse_product
 from tests.hardware.loihi_cost import small
 
 
