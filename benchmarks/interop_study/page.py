@@ -11,20 +11,20 @@ _HEAD = """# Four toolkits and NIR
 
 *Written by `make study-interop`; what it rests on is in [interop.md](../interop.md).*
 
-A network is run twice on the same input, {count} recordings of {steps} steps: where it comes from,
-and from its file on the other side. *Theirs to ours* is a toolkit's network, its own export and
-{importer}, told the toolkit's step and that resets are to v_reset. *Ours to theirs* is our file in
-the toolkit's reader, as written and, where that helps, prepared. Every spike of every layer is
-compared. Where they differ the smallest set of known departures from NIR's plain reading is
-searched with which all of them are equal; so each one named is needed, and together they suffice.
-A float32 decision whose membrane in float64 is within 1e-5 of the threshold is rounding, and is
-counted as such.
+A network is run twice on the same input, {count} recordings of {steps} steps: where it comes
+from, and from its file on the other side. *Theirs to ours* is a toolkit's network, its own export
+and `hardspike import`, told the toolkit's step and that resets are to v_reset. *Ours to theirs* is
+our file in the toolkit's reader, as written and, where that helps, prepared. Every spike of every
+layer is compared, of readouts the membrane. Where they differ the smallest set of known departures
+from NIR's plain reading is searched with which all of them are equal; so each one named is needed,
+and together they suffice. A float32 decision whose membrane in float64 is within 1e-5 of the
+threshold is rounding, and is counted as such.
 """
 
 
 def page(study: Study) -> str:
     """Return the page in Markdown."""
-    head = _HEAD.format(count=COUNT, steps=STEPS, importer=study.importer)
+    head = _HEAD.format(count=COUNT, steps=STEPS)
     return "\n".join([head, *_parts(study)])
 
 
@@ -77,6 +77,8 @@ def verdict(cell: Cell) -> str:
             return "equal"
         case "explained":
             words = [*cell.changes]
+            if cell.options:
+                words.append(f"**equal with `{cell.options}`**")
             if cell.rounded:
                 words.append(f"rounding ({cell.rounded}, within {cell.margin:.0e})")
             return "equal but for: " + ", ".join(words)

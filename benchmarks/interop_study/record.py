@@ -58,7 +58,6 @@ class Cell(_Model):
 class Study(_Model):
     """All cells, the versions they were found with, and figures from elsewhere."""
 
-    importer: str
     versions: dict[str, dict[str, str]]
     absent: dict[str, str]
     cells: tuple[Cell, ...]

@@ -107,6 +107,12 @@ IGNORED_R = Change("ignored-r", "takes R for 1 whatever the file says", {"ignore
 LEAKY_IF = Change("leaky-if", "gives IF nodes a leak, 0.9 a step", {"if_keeps": 0.9})
 
 
+UNIT_STEP = Change(
+    "unit-step",
+    "adds an IF node's input whole; a step of 1 s makes up for it",
+    {"dt": 1.0},
+    "--dt 1",
+)
 STEP_SQUARED = Change(
     "step-squared",
     "writes dt·τ for τ; a step of dt² = 1e-6 s makes up for it",
@@ -149,7 +155,7 @@ TOOLKITS: tuple[Toolkit, ...] = (
         None,
         (
             SUBTRACT,
-            WHOLE_INPUT,
+            UNIT_STEP,
             WHOLE_CURRENT,
             IGNORED_R,
             STEP_SQUARED,

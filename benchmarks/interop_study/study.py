@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from benchmarks.interop_study.explain import difference, explain
-from benchmarks.interop_study.importer import Reset, has_import, run_imported
+from benchmarks.interop_study.importer import run_imported
 from benchmarks.interop_study.ours import DT, NETWORKS, PREPARATIONS, STEPS
 from benchmarks.interop_study.reading import Reading, evaluate, fires, read_graph
 from benchmarks.interop_study.record import COUNTED_ELSEWHERE, Cell, Study
@@ -19,7 +19,7 @@ from benchmarks.interop_study.settings import COUNT, SEED, TOOLKITS, Toolkit
 from benchmarks.interop_study.workers import Answer, Job, run_jobs
 from benchmarks.study.packages import PackagesUnavailableError
 from export.errors import HardspikeError
-from export.network import Array, HardSpikeNetwork
+from export.network import Array, HardSpikeNetwork, Reset
 from export.nir_graph import write_nir
 from hardware.reference import run_float
 
@@ -48,9 +48,7 @@ def run_study(names: Sequence[str], before: Study | None, say: Say) -> Study:
         for cell in found:
             say(f"{toolkit.title}  {cell.direction}  {cell.network} {cell.prepared}: {cell.status}")
     elsewhere = dict.fromkeys(COUNTED_ELSEWHERE) | (before.elsewhere if before else {})
-    importer = "hardspike import" if has_import() else "NIR's plain reading"
     return Study(
-        importer=importer,
         versions=versions,
         absent=absent,
         cells=tuple(cells),
@@ -196,13 +194,24 @@ def _compared(
     toolkit: Toolkit,
     told: Reading,
 ) -> Cell:
-    """Fill in a cell from both runs; `ours` is checked against the reading it is told first."""
+    """Fill in a cell from both runs.
+
+    What is explained is the reading of the graph; so `ours` must be what that reading gives, but
+    for rounding.
+    """
     plain = evaluate(graph, inputs, told).outputs
-    wanted = {name: plain[name].reshape(values.shape) for name, values in theirs.items()}
-    if ours is not None and (slip := difference(graph, ours, wanted)).differing:
+    if ours is None:
+        ours = plain
+    if odd := [name for name, values in theirs.items() if values.size != ours[name].size]:
+        shapes = f"{theirs[odd[0]].shape[2:]}, allowed {ours[odd[0]].shape[2:]}"
+        cause = f"{toolkit.title}, run: node {odd[0]}: found outputs of {shapes}"
+        return cell.model_copy(update={"status": "refused", "cause": cause})
+    ours = {name: ours[name].reshape(values.shape) for name, values in theirs.items()}
+    if explain(graph, inputs, ours, told, ()) is None:
+        slip = difference(graph, plain, ours)
         cause = f"hardspike's own run departs from the reading it was told at {slip.first}"
         return cell.model_copy(update={"status": "unexplained", "cause": cause})
-    found = difference(graph, wanted, theirs)
+    found = difference(graph, ours, theirs)
     facts: dict[str, Any] = {
         "places": found.places,
         "differing": found.differing,

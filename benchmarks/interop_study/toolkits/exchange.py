@@ -132,16 +132,16 @@ def neuron_modules(path: Path, module: Any) -> dict[str, str]:
     import nir
 
     graph = nir.read(path)
-    kinds = (nir.LIF, nir.IF, nir.LI, nir.I, nir.CubaLIF)
+    neurons = (nir.LIF, nir.IF, nir.LI, nir.I, nir.CubaLIF)
     found = dict(module.named_modules())
     names = {
         name: name.replace(".", "_")
         for name, node in graph.nodes.items()
-        if isinstance(node, kinds)
+        if not isinstance(node, nir.Input | nir.Output)
     }
     if lost := [node for node, name in names.items() if name not in found]:
         raise LookupError(f"the reader says nothing and leaves out {', '.join(lost)}")
-    return names
+    return {name: one for name, one in names.items() if isinstance(graph.nodes[name], neurons)}
 
 
 def main(toolkit: Toolkit) -> None:

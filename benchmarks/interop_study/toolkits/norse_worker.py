@@ -23,10 +23,13 @@ from torch import nn
 DT = 1e-3
 
 
-def built(input_shape: tuple[int, ...], *, inferred: bool = False, **modules: Any) -> Built:
+def built(
+    input_shape: tuple[int, ...], *, inferred: bool = False, batched: bool = False, **modules: Any
+) -> Built:
     """Return a network whose states Norse's `SequentialState` hands on.
 
-    `inferred` fills in the shapes that Norse leaves out of a graph before it is written.
+    `inferred` fills in the shapes that Norse leaves out of a graph before it is written. `batched`
+    exports by a sample with an axis of recordings, which Norse then writes into the input's shape.
     """
     module = norse.SequentialState(*modules.values())
     neurons = (IAFCell, LIBoxCell, LIFBoxCell, LIFCell, norse.LIFRecurrentCell)
@@ -41,7 +44,7 @@ def built(input_shape: tuple[int, ...], *, inferred: bool = False, **modules: An
 
     def export(path: Path) -> None:
         with torch.enable_grad():
-            graph = norse.to_nir(module, torch.zeros(1, *input_shape), dt=DT)
+            graph = norse.to_nir(module, torch.zeros(*[1] * batched, *input_shape), dt=DT)
         if inferred:
             graph.infer_types()
         nir.write(path, graph)
@@ -67,10 +70,11 @@ def lif(count: int, reset: Any = reset_value) -> Any:
     )
 
 
-def dense(random: np.random.Generator, reset: Any = reset_value) -> Built:
+def dense(random: np.random.Generator, reset: Any = reset_value, *, batched: bool = False) -> Built:
     """Return two dense layers of `LIFBoxCell`."""
     return built(
         (12,),
+        batched=batched,
         fc1=filled(nn.Linear(12, 10), random),
         lif1=lif(10, reset),
         fc2=filled(nn.Linear(10, 5), random),
@@ -106,9 +110,9 @@ def current(random: np.random.Generator) -> Built:
 
     return built(
         (12,),
-        fc1=filled(nn.Linear(12, 10), random),
+        fc1=filled(nn.Linear(12, 10, bias=False), random),
         lif1=neuron(10),
-        fc2=filled(nn.Linear(10, 5), random),
+        fc2=filled(nn.Linear(10, 5, bias=False), random),
         lif2=neuron(5),
     )
 
@@ -172,6 +176,7 @@ def run_file(path: Path, inputs_BTN: Any, dt: float) -> dict[str, Any]:
 
 NETWORKS = {
     "dense-lif": dense,
+    "dense-lif-batched": partial(dense, batched=True),
     "dense-lif-subtract": partial(dense, reset=reset_subtract),
     "dense-if": integrate,
     "conv": partial(convolution, pooled=False),

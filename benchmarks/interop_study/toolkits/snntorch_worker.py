@@ -109,7 +109,7 @@ def convolution(random: np.random.Generator) -> Built:
     )
 
 
-def synaptic(random: np.random.Generator, **more: Any) -> Built:
+def synaptic(random: np.random.Generator, *, bias: bool = False, **more: Any) -> Built:
     """Return two dense layers of `Synaptic`."""
 
     def neuron(count: int) -> Any:
@@ -123,9 +123,9 @@ def synaptic(random: np.random.Generator, **more: Any) -> Built:
 
     return built(
         _stack(
-            fc1=filled(nn.Linear(12, 10), random),
+            fc1=filled(nn.Linear(12, 10, bias=bias), random),
             lif1=neuron(10),
-            fc2=filled(nn.Linear(10, 5), random),
+            fc2=filled(nn.Linear(10, 5, bias=bias), random),
             lif2=neuron(5),
         ),
         (12,),
@@ -174,6 +174,7 @@ NETWORKS = {
     "conv-pool": convolution,
     "cuba": partial(synaptic, reset_mechanism="zero"),
     "cuba-at-once": partial(synaptic, reset_mechanism="zero", reset_delay=False),
+    "cuba-bias": partial(synaptic, bias=True, reset_mechanism="zero", reset_delay=False),
     "recurrent": partial(recurrent, reset_mechanism="zero"),
     "recurrent-at-once": partial(recurrent, reset_mechanism="zero", reset_delay=False),
     "dense-lif-no-reset": partial(dense, reset_mechanism="none"),

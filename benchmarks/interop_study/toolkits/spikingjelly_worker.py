@@ -45,11 +45,13 @@ def built(input_shape: tuple[int, ...], **modules: Any) -> Built:
     return Built(module, input_shape, layers, run, export)
 
 
-def dense(random: np.random.Generator, make: Any, step: float | None = None) -> Built:
+def dense(
+    random: np.random.Generator, make: Any, step: float | None = None, *, bias: bool = True
+) -> Built:
     """Return two dense layers of the neurons that `make` makes."""
     return built(
         (12,),
-        fc1=filled(layer.Linear(12, 10), random, step),
+        fc1=filled(layer.Linear(12, 10, bias=bias), random, step),
         lif1=make(),
         fc2=filled(layer.Linear(10, 5, bias=False), random, step),
         lif2=make(),
@@ -112,7 +114,8 @@ NETWORKS = {
     "dense-lif-subtract": partial(dense, make=partial(neuron.LIFNode, v_reset=None)),
     "dense-if": partial(dense, make=neuron.IFNode, step=1 / 8),
     "conv-pool": convolution,
-    "cuba": partial(dense, make=neuron.CUBALIFNode),
+    "cuba": partial(dense, make=neuron.CUBALIFNode, bias=False),
+    "cuba-bias": partial(dense, make=neuron.CUBALIFNode),
     "recurrent": recurrent,
     "readout": readout,
 }
