@@ -48,7 +48,18 @@ def _parts(study: Study) -> Iterator[str]:
 
 
 def _summary(study: Study) -> list[Row]:
-    rows: list[Row] = [("toolkit", "direction", "equal", "reason named", "refused", "unexplained")]
+    rows: list[Row] = [
+        (
+            "toolkit",
+            "direction",
+            "equal",
+            "reason named",
+            "… equal with options of the import",
+            "refused",
+            "… by the import",
+            "unexplained",
+        )
+    ]
     for toolkit in TOOLKITS:
         for direction in ("theirs to ours", "ours to theirs"):
             cells = tuple(

@@ -13,6 +13,9 @@ SCHEMA = "hardspike.interop/1"
 
 Status = Literal["equal", "explained", "refused", "unexplained"]
 Direction = Literal["theirs to ours", "ours to theirs"]
+COUNTED = ("equal", "explained", "equal_with_options", "refused", "refused_here", "unexplained")
+HERE = "hardspike: "
+"""What the cause of a refusal begins with that is not the toolkit's."""
 COUNTED_ELSEWHERE = (
     "netx_files_tried",
     "netx_files_equal",
@@ -34,8 +37,9 @@ class Cell(_Model):
 
     `equal`: every spike is, under NIR's plain reading. `explained`: not so, but with `changes`, the
     smallest set of known departures, all but `rounded` decisions, which lie within `margin` of the
-    threshold. `refused`: `cause` says by whom, at what stage and why. `unexplained` is a fault of
-    this study. `places` were compared and `differing` of them differ, first at `first`.
+    threshold; where it has a cause too, that is the import's refusal without `options`. `refused`:
+    `cause` says by whom, at what stage and why. `unexplained` is a fault of this study. `places`
+    were compared and `differing` of them differ, first at `first`.
     `prepared` is the rewrite of the file, where it is not as written. `options` are those of
     `hardspike import` with which it gives the toolkit's spikes, where there are such.
     """
@@ -65,10 +69,12 @@ class Study(_Model):
 
 
 def count(cells: tuple[Cell, ...]) -> dict[str, int]:
-    """Return how many cells there are of each status."""
-    found = dict.fromkeys(("equal", "explained", "refused", "unexplained"), 0)
+    """Return how many cells there are of each status, and of two kinds within them."""
+    found = dict.fromkeys(COUNTED, 0)
     for cell in cells:
         found[cell.status] += 1
+        found["equal_with_options"] += bool(cell.options)
+        found["refused_here"] += cell.status == "refused" and cell.cause.startswith(HERE)
     return found
 
 

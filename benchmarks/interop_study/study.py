@@ -14,7 +14,7 @@ from benchmarks.interop_study.explain import difference, explain
 from benchmarks.interop_study.importer import run_imported
 from benchmarks.interop_study.ours import DT, NETWORKS, PREPARATIONS, STEPS
 from benchmarks.interop_study.reading import Reading, evaluate, fires, read_graph
-from benchmarks.interop_study.record import COUNTED_ELSEWHERE, Cell, Study
+from benchmarks.interop_study.record import COUNTED_ELSEWHERE, HERE, Cell, Study
 from benchmarks.interop_study.settings import COUNT, SEED, TOOLKITS, Toolkit
 from benchmarks.interop_study.workers import Answer, Job, run_jobs
 from benchmarks.study.packages import PackagesUnavailableError
@@ -134,9 +134,11 @@ def _theirs(toolkit: Toolkit, answer: Answer) -> Cell:
     try:
         ours = run_imported(answer.graph_path, inputs, toolkit.dt)
     except HardspikeError as error:
-        cause = f"hardspike: {str(error).replace(str(answer.graph_path), answer.graph_path.name)}"
+        cause = f"{HERE}{str(error).replace(str(answer.graph_path), answer.graph_path.name)}"
         found = _compared(cell, graph, inputs, theirs, None, toolkit, told)
-        return found.model_copy(update={"status": "refused", "cause": cause})
+        found = _with_options(found, answer, toolkit)
+        status = found.status if found.options else "refused"
+        return found.model_copy(update={"status": status, "cause": cause})
     found = _compared(cell, graph, inputs, theirs, ours, toolkit, told)
     return _with_options(found, answer, toolkit)
 
@@ -235,9 +237,12 @@ def _compared(
 
 
 def _with_options(cell: Cell, answer: Answer, toolkit: Toolkit) -> Cell:
-    """Tell the import what explains a cell, where it can be told, and see that it was so."""
+    """Tell the import what explains a cell, where it can be told, and see that it was so.
+
+    A file that it refuses with these options too stays as it is.
+    """
     changes = [change for change in toolkit.changes if change.name in cell.changes]
-    if cell.status != "explained" or not all(change.option for change in changes):
+    if not changes or not all(change.option for change in changes):
         return cell
     reading = Reading(toolkit.dt)
     for change in changes:
@@ -245,7 +250,10 @@ def _with_options(cell: Cell, answer: Answer, toolkit: Toolkit) -> Cell:
     graph = read_graph(answer.graph_path)
     inputs, modules = answer.tensors()
     reset: Reset = "subtract" if reading.reset == "subtract" else "zero"
-    ours = run_imported(answer.graph_path, inputs, reading.dt, reset)
+    try:
+        ours = run_imported(answer.graph_path, inputs, reading.dt, reset)
+    except HardspikeError:
+        return cell
     if difference(graph, ours, by_node(graph, modules)).differing > cell.rounded:
         cause = "the import gives other spikes with the options that should make them equal"
         return cell.model_copy(update={"status": "unexplained", "cause": cause})

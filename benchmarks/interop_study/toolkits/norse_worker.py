@@ -146,6 +146,7 @@ def convolution(random: np.random.Generator, *, pooled: bool = True, **more: Any
     return built(
         (2, 6, 6),
         **first,
+        **more,
         pool=nn.AvgPool2d(2),
         flat=nn.Flatten(),
         fc=filled(nn.Linear(36, 5), random),
@@ -181,7 +182,7 @@ NETWORKS = {
     "dense-if": integrate,
     "conv": partial(convolution, pooled=False),
     "conv-inferred": partial(convolution, pooled=False, inferred=True),
-    "conv-pool": convolution,
+    "conv-pool": partial(convolution, batched=True),
     "cuba": current,
     "recurrent": recurrent,
     "readout": readout,

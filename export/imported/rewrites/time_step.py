@@ -116,6 +116,8 @@ def _one_threshold(threshold: Array) -> tuple[float, Array]:
             f"v_threshold: found {threshold.min():.6g} above v_reset, allowed above 0"
         )
     first = float(threshold.flat[0])
+    if np.isinf(threshold).all():  # neurons that never fire, as SpikingJelly writes a readout
+        return first, np.ones_like(threshold)
     return first, first / threshold.astype(np.float64)
 
 
