@@ -31,7 +31,9 @@ _NETWORK = re.compile(r'^    "([a-z-]+)": ', re.MULTILINE)
 def run_study(names: Sequence[str], before: Study | None, say: Say) -> Study:
     """Run the named toolkits and keep of `before` what they do not replace."""
     versions = dict(before.versions) if before else {}
-    absent: dict[str, str] = {}
+    absent = {
+        name: why for name, why in (before.absent if before else {}).items() if name not in names
+    }
     cells = [cell for cell in (before.cells if before else ()) if cell.toolkit not in names]
     for toolkit in TOOLKITS:
         if toolkit.name not in names:
@@ -48,10 +50,11 @@ def run_study(names: Sequence[str], before: Study | None, say: Say) -> Study:
         for cell in found:
             say(f"{toolkit.title}  {cell.direction}  {cell.network} {cell.prepared}: {cell.status}")
     elsewhere = dict.fromkeys(COUNTED_ELSEWHERE) | (before.elsewhere if before else {})
+    order = [toolkit.name for toolkit in TOOLKITS]
     return Study(
-        versions=versions,
+        versions={name: versions[name] for name in order if name in versions},
         absent=absent,
-        cells=tuple(cells),
+        cells=tuple(sorted(cells, key=lambda cell: order.index(cell.toolkit))),
         elsewhere=elsewhere,
     )
 
