@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench-real bench-latency bench-step bench-lava study-sast study-admm \
-	study-deployment clean
+	study-deployment study-interop clean
 
 demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
@@ -41,6 +41,11 @@ study-admm: $(READY)
 # The same for docs/studies/deployment: what is trained on real recordings, and the demo's network.
 study-deployment: demo
 	$(BIN)/python -m benchmarks.deployment_study
+
+# Files of NIR from snnTorch, Norse, SpikingJelly and sinabs here, and ours there; writes
+# docs/studies/interop.md. Each toolkit's packages are fetched once (1 to 6 MB, torch is shared).
+study-interop: $(READY)
+	$(BIN)/python -m benchmarks.interop_study
 
 bench-lava: demo
 	$(BIN)/python -m benchmarks.lava_streaming --net runs/quickstart/deploy/model.net --count 60

@@ -26,6 +26,11 @@ from export.network import (
 
 SCHEMA = "hardspike.network/1"
 _KINDS = {"float": LIF, "fixed": LoihiLIF}
+_USUAL: dict[type, dict[str, Any]] = {
+    LIF: {"reset": "zero", "current_decay": 0.0},
+    LoihiLIF: {"reset": "zero"},
+}
+"""Fields that stand in a file only where they are not this: files from before them have none."""
 
 
 def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> None:
@@ -43,6 +48,10 @@ def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> 
         tensors[f"{layer.name}.weight"] = np.ascontiguousarray(layer.synapse.weight)
         if layer.synapse.bias_O is not None:
             tensors[f"{layer.name}.bias"] = np.ascontiguousarray(layer.synapse.bias_O)
+        if layer.delay_N is not None:
+            tensors[f"{layer.name}.delay"] = np.ascontiguousarray(layer.delay_N)
+        if layer.recurrent is not None:
+            tensors |= _recurrent_tensors(layer.name, layer.recurrent)
         layers.append(_layer_header(layer))
     header = {
         "schema": SCHEMA,
@@ -58,9 +67,19 @@ def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> 
     write_bytes(path, save(tensors, metadata={"hardspike": json.dumps(header, sort_keys=True)}))
 
 
+def _recurrent_tensors(name: str, recurrent: Dense) -> dict[str, Any]:
+    tensors = {f"{name}.recurrent.weight": np.ascontiguousarray(recurrent.weight_OI)}
+    if recurrent.bias_O is not None:
+        tensors[f"{name}.recurrent.bias"] = np.ascontiguousarray(recurrent.bias_O)
+    return tensors
+
+
 def _layer_header(layer: Layer[Any]) -> dict[str, Any]:
+    usual = _USUAL[type(layer.neuron)]
     neuron = {
-        key: "never" if value == math.inf else value for key, value in asdict(layer.neuron).items()
+        key: "never" if value == math.inf else value
+        for key, value in asdict(layer.neuron).items()
+        if key not in usual or value != usual[key]
     }
     header = {"name": layer.name, "neuron": neuron, "scale": layer.scale}
     if isinstance(layer.synapse, Conv):
@@ -115,4 +134,13 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Any], kind: str) -> Layer[A
         if "stride" in entry
         else Dense(weight, bias)
     )
-    return Layer(entry["name"], synapse, _KINDS[kind](**neuron), entry["scale"])
+    name = entry["name"]
+    back = tensors.get(f"{name}.recurrent.weight")
+    return Layer(
+        name,
+        synapse,
+        _KINDS[kind](**neuron),
+        entry["scale"],
+        delay_N=tensors.get(f"{name}.delay"),
+        recurrent=None if back is None else Dense(back, tensors.get(f"{name}.recurrent.bias")),
+    )

@@ -50,6 +50,33 @@ def integers(group: Any, key: str, shape: tuple[int | None, ...]) -> Any:
     return values.astype(np.int32)
 
 
+def whole_numbers(group: Any, key: str, ranks: tuple[int, ...]) -> Any:
+    """Return an array of whole numbers of one of `ranks` axes, none empty, from any number type."""
+    data = _dataset(group, key)
+    shape = data.shape or ()
+    if data.dtype.kind not in "iufb" or len(shape) not in ranks or 0 in shape:
+        raise HardspikeError(
+            f"{name_of(group)}/{key}: found {data.dtype} of shape {data.shape}, "
+            f"allowed numbers of {' or '.join(map(str, ranks))} axes"
+        )
+    values = np.asarray(data[()]).astype(np.float64)
+    wrong = ~(np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < _INT32.max))
+    if wrong.any():
+        raise HardspikeError(
+            f"{name_of(group)}/{key}: found {values[wrong].flat[0]}, allowed whole numbers, 32 bits"
+        )
+    return values.astype(np.int32)
+
+
+def word(group: Any, key: str) -> str:
+    """Return text of fixed or of any length, a scalar or an array of one."""
+    data = _dataset(group, key)
+    if not (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype)) or data.size != 1:
+        raise HardspikeError(f"{name_of(group)}/{key}: found {data.dtype}, allowed text")
+    found = np.asarray(data[()]).reshape(())[()]
+    return bytes(found).decode("ascii", "replace") if isinstance(found, bytes) else str(found)
+
+
 def scalar(group: Any, key: str) -> int:
     """Return one integer."""
     return int(integers(group, key, ()))

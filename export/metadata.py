@@ -7,7 +7,7 @@ from typing import Any
 from export.network import Network
 
 TIME_BASE = "no layer delay"
-RESET = "zero"
+MIXED_RESETS = "mixed"
 
 
 def package_version() -> str:
@@ -27,10 +27,15 @@ def describe(network: Network[Any], schema: str) -> dict[str, str]:
         "schema": schema,
         "version": package_version(),
         "time_base": TIME_BASE,
-        "reset": RESET,
+        "reset": _reset(network),
         "readout": network.readout,
         "steps": str(network.steps),
         "dt": repr(float(network.dt)),
         "classes": json.dumps(network.classes, ensure_ascii=False),
         "input_max": str(network.input_max),
     }
+
+
+def _reset(network: Network[Any]) -> str:
+    resets = {layer.neuron.reset for layer in network.layers}
+    return str(resets.pop()) if len(resets) == 1 else MIXED_RESETS

@@ -15,6 +15,7 @@ from export.network import Array, Conv, FixedPointNetwork, HardSpikeNetwork, Lay
 from export.netx_file import read_netx
 from export.nir_graph import read_nir_back
 from export.onnx_graph import states
+from export.onnx_late import waits_in_step
 from export.onnx_model import SCHEMA
 from export.onnx_reader import OnnxInfo, read_onnx_info
 
@@ -44,11 +45,16 @@ def check_deployed(
         HardspikeError: a file is absent or damaged, or differs; names the file and the layer.
     """
     return [
-        *_networks(folder / NETX_FILE, fixed_network, read_netx(folder / NETX_FILE)),
+        *netx_parity(folder / NETX_FILE, fixed_network),
         *_networks(folder / NIR_FILE, float_network, read_nir_back(folder / NIR_FILE)),
         *_onnx(folder / SEQUENCE_FILE, fixed_network, "sequence"),
         *_onnx(folder / STEP_FILE, fixed_network, "step"),
     ]
+
+
+def netx_parity(path: Path, network: FixedPointNetwork) -> Iterator[Parity]:
+    """Yield the comparison of one netx file with its network; raises as `check_deployed`."""
+    yield from _networks(path, network, read_netx(path))
 
 
 def _networks(path: Path, wanted: Network[Any], found: Network[Any]) -> Iterator[Parity]:
@@ -66,7 +72,7 @@ def _layer(path: Path, wanted: Layer[Any], found: Layer[Any]) -> Iterator[Parity
         _same(path, f"{name}: {part}", getattr(wanted, part), getattr(found, part))
     _same(path, f"{name}: synapse", type(wanted.synapse), type(found.synapse))
     if isinstance(wanted.synapse, Conv) and isinstance(found.synapse, Conv):
-        for part in ("stride", "padding"):
+        for part in ("stride", "padding", "dilation", "groups"):
             values = getattr(wanted.synapse, part), getattr(found.synapse, part)
             _same(path, f"{name}: {part}", *values)
     yield _tensor(path, f"{name}: weight", wanted.synapse.weight, found.synapse.weight)
@@ -74,6 +80,22 @@ def _layer(path: Path, wanted: Layer[Any], found: Layer[Any]) -> Iterator[Parity
     _same(path, f"{name}: bias given", ours is not None, theirs is not None)
     if ours is not None and theirs is not None:
         yield _tensor(path, f"{name}: bias", ours, theirs)
+    for part in ("delay_N", "dendrite_delay_N", "current_decay_O", "membrane_decay_O"):
+        yield from _maybe_tensor(
+            path, f"{name}: {part}", getattr(wanted, part), getattr(found, part)
+        )
+    weights = [
+        None if one is None else one.weight_OI for one in (wanted.recurrent, found.recurrent)
+    ]
+    yield from _maybe_tensor(path, f"{name}: recurrent", *weights)
+
+
+def _maybe_tensor(
+    path: Path, name: str, wanted: Array | None, found: Array | None
+) -> Iterator[Parity]:
+    _same(path, f"{name} given", wanted is not None, found is not None)
+    if wanted is not None and found is not None:
+        yield _tensor(path, name, wanted, found)
 
 
 def _onnx(path: Path, network: FixedPointNetwork, form: str) -> Iterator[Parity]:
@@ -87,18 +109,47 @@ def _onnx(path: Path, network: FixedPointNetwork, form: str) -> Iterator[Parity]
     _same(path, "output", (*free, outputs), info.outputs.get("output"))
     for layer, shape in zip(network.layers, network.shapes[1:], strict=True):
         name, neuron = f"layer {layer.name}", layer.neuron
-        for what, limits in (("threshold", info.thresholds), ("reset", info.resets)):
-            _same(path, f"{name}: {what}", neuron.threshold * ALIGN, limits.get(layer.name))
+        limits = {"threshold": info.thresholds, "reset": info.resets}
+        if neuron.reset == "subtract":
+            taken = info.tensors.get(f"{layer.name}.v.after.taken", np.zeros(1)).item()
+            limits["reset"] = {layer.name: float(taken)}
+        for what, known in limits.items():
+            _same(path, f"{name}: {what}", neuron.threshold * ALIGN, known.get(layer.name))
         yield _tensor(
             path, f"{name}: weight", layer.synapse.weight, _onnx_weight(path, layer, info)
         )
         if layer.synapse.bias_O is not None:
             yield _tensor(path, f"{name}: bias", *_onnx_bias(layer, info, math.prod(shape)))
-        shares = (4096 - neuron.membrane_decay, 4096 - neuron.current_decay - 1)
+        repeats = math.prod(shape) // len(layer.synapse.weight)
+        shares = (
+            4096 - _decay(layer, "membrane", repeats),
+            4095 - _decay(layer, "current", repeats),
+        )
         for state, share in zip(states(layer), shares, strict=False):
             # The step form takes v and holds −v, so that its share of v is negative.
-            kept = abs(float(info.tensors.get(f"{state}_keep", np.float64(1))))
-            _same(path, f"{name}: share of {state} kept", share / 4096, kept)
+            kept = np.abs(info.tensors.get(f"{state}_keep", np.float64(1)))
+            _same(path, f"{name}: share of {state} kept", (share / 4096).tolist(), kept.tolist())
+        yield from _onnx_late(path, layer, info, form)
+
+
+def _decay(layer: Layer[Any], of: str, repeats: int) -> Array:
+    """Return the decay of u or v: one, or one of each neuron."""
+    each_O = getattr(layer, f"{of}_decay_O")
+    own = np.asarray(getattr(layer.neuron, f"{of}_decay"))
+    return own if each_O is None else np.repeat(each_O, repeats)
+
+
+def _onnx_late(path: Path, layer: Layer[Any], info: OnnxInfo, form: str) -> Iterator[Parity]:
+    """Compare recurrent weights and the dendritic delays that are a state of the step form."""
+    name = f"layer {layer.name}"
+    if layer.recurrent is not None:
+        stored = info.tensors.get(f"{layer.name}.recurrent", np.zeros((0, 0))).T / ALIGN
+        yield _tensor(path, f"{name}: recurrent", layer.recurrent.weight_OI, stored)
+    delay_N = layer.dendrite_delay_N
+    if waits_in_step(layer, form) and delay_N is not None:
+        neurons = len(delay_N)
+        at_N = info.tensors.get(f"{layer.name}.late.at", np.zeros(0, np.int64))
+        yield _tensor(path, f"{name}: delay", delay_N, delay_N.max() - at_N // neurons)
 
 
 def _onnx_weight(path: Path, layer: Layer[Any], info: OnnxInfo) -> Array:

@@ -8,6 +8,8 @@ Below threshold the membrane is linear in what arrives,
 
     z[t] = τ·z[t−1] + x[t],   c[t] = τ·c[t−1] + 1,   u_o[t] = W_o·z[t] + b_o·c[t]
 
+(with a synaptic current, x is the filtered input)
+
 so Ŵ, b̂, ϑ̂ in place of W, b, ϑ move the distance of output o from its threshold by
 
     e_o[t] = d_o · (z[t], c[t], −1),   d_o = (Ŵ_o − W_o, b̂_o − b_o, ϑ̂ − ϑ)
@@ -29,7 +31,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from export.network import LIF, Conv, HardSpikeNetwork, Layer, LoihiLIF, Shape, Synapse
-from hardware.arriving import synapse_product
+from hardware.arriving import delayed, synapse_product
 from hardware.reference import chunk_size, run_float
 
 Array = NDArray[Any]
@@ -64,8 +66,11 @@ def input_statistics(
     chunk = chunk_size(network)
     for start in range(0, len(spikes_BTCHW), chunk):
         part = spikes_BTCHW[start : start + chunk]
-        outputs = run_float(network, part).spikes_BTN.values()
-        inputs = [part.reshape(*part.shape[:2], -1), *outputs]
+        outputs = run_float(network, part).spikes_BTN
+        inputs = [
+            part.reshape(*part.shape[:2], -1),
+            *(delayed(outputs[layer.name], layer.delay_N) for layer in network.layers),
+        ]
         for layer_sums, inputs_BTN in zip(sums, inputs, strict=False):
             layer_sums.add(inputs_BTN)
     return tuple(layer_sums.result() for layer_sums in sums)
@@ -148,7 +153,8 @@ def _terms(layer: Layer[LIF], inputs_BTN: Array, input_shape: Shape) -> Iterator
     """Yield (z, c, −1) of every recording, step and position, `(S, J)`, block by block."""
     recordings, steps, _ = inputs_BTN.shape
     positions = math.prod(layer.synapse.output_shape(input_shape)[1:])
-    z_IN = _filtered(inputs_BTN, layer.neuron.decay).reshape(recordings * steps, -1)
+    current_BTN = _filtered(inputs_BTN, layer.neuron.current_decay)
+    z_IN = _filtered(current_BTN, layer.neuron.decay).reshape(recordings * steps, -1)
     ones_BTN = np.ones((recordings, steps, 1))
     c_I = _filtered(ones_BTN, layer.neuron.decay).ravel()
     block = max(1, _BLOCK_BYTES // (8 * positions * (layer.synapse.weight[0].size + 2)))

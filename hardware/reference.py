@@ -153,19 +153,34 @@ def _sums(
 
 
 def float_neurons(
-    activation_BTN: Array, bias_N: Array | float, neuron: LIF
+    activation_BTN: Array,
+    bias_N: Array | float,
+    neuron: LIF,
+    recurrent: Dense | None = None,
 ) -> tuple[NDArray[np.uint8], Array]:
-    """Run the float network's neurons; return (spikes_BTN, membranes_BTN before the reset)."""
+    """Run the float network's neurons; return (spikes_BTN, membranes_BTN before the reset).
+
+    `recurrent` adds Wᵣ s[t−1] + bᵣ to a step's input (in the first step s[−1] = 0).
+    """
     batch, steps, neurons = activation_BTN.shape
     spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
     membranes_BTN = np.zeros_like(activation_BTN)
     kept_BN = np.zeros((batch, neurons), activation_BTN.dtype)
-    decay = activation_BTN.dtype.type(neuron.decay)
+    current_BN = np.zeros((batch, neurons), activation_BTN.dtype)
+    fired_BN = np.zeros((batch, neurons), np.bool_)
+    decay, current_decay = map(activation_BTN.dtype.type, (neuron.decay, neuron.current_decay))
     for t in range(steps):
-        u_BN = decay * kept_BN + activation_BTN[:, t] + bias_N
+        drive_BN = activation_BTN[:, t]
+        if recurrent is not None:
+            drive_BN = drive_BN + fired_BN @ recurrent.weight_OI.T
+            drive_BN += 0 if recurrent.bias_O is None else recurrent.bias_O
+        if current_decay:
+            drive_BN = current_BN = current_decay * current_BN + drive_BN
+        u_BN = decay * kept_BN + drive_BN + bias_N
         fired_BN = u_BN > neuron.threshold
         spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, u_BN
-        kept_BN = np.where(fired_BN, 0, u_BN)
+        after_BN = u_BN - neuron.threshold if neuron.reset == "subtract" else 0
+        kept_BN = np.where(fired_BN, after_BN, u_BN)
     return spikes_BTN, membranes_BTN
 
 
@@ -241,8 +256,9 @@ def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Tra
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         activation = synapse_product(layer.synapse, x_BTN, shape, layer.synapse.weight.dtype)
         bias = neuron_bias(layer.synapse, activation.shape[-1])
-        x_BTN, membranes = float_neurons(activation, bias, layer.neuron)
-        spikes[layer.name] = x_BTN
+        spikes_BTN, membranes = float_neurons(activation, bias, layer.neuron, layer.recurrent)
+        spikes[layer.name] = spikes_BTN
+        x_BTN = delayed(spikes_BTN, layer.delay_N)
     return Trace(spikes, membranes)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.network import LIF, HardSpikeNetwork, Layer
-from hardware.arriving import neuron_bias, synapse_product
+from hardware.arriving import delayed, neuron_bias, synapse_product
 from hardware.reference import chunk_size, float_neurons
 
 Array = NDArray[Any]
@@ -81,7 +81,8 @@ def _objective(evidence_BN: Array, labels_B: NDArray[np.int64]) -> Objective:
 
 def _with_threshold(network: HardSpikeNetwork, index: int, threshold: float) -> HardSpikeNetwork:
     layers = list(network.layers)
-    layers[index] = replace(layers[index], neuron=LIF(layers[index].neuron.decay, threshold))
+    neuron = replace(layers[index].neuron, threshold=threshold)
+    layers[index] = replace(layers[index], neuron=neuron)
     return replace(network, layers=tuple(layers))
 
 
@@ -129,5 +130,7 @@ def _drive(network: HardSpikeNetwork, index: int, x_BTN: Array) -> Array:
 def _fire(
     layer: Layer[LIF], drive_BTN: Array, factor: float = 1.0
 ) -> tuple[NDArray[np.uint8], Array]:
-    neuron = LIF(layer.neuron.decay, layer.neuron.threshold * factor)
-    return float_neurons(drive_BTN, neuron_bias(layer.synapse, drive_BTN.shape[-1]), neuron)
+    neuron = replace(layer.neuron, threshold=layer.neuron.threshold * factor)
+    bias_N = neuron_bias(layer.synapse, drive_BTN.shape[-1])
+    spikes_BTN, membranes_BTN = float_neurons(drive_BTN, bias_N, neuron, layer.recurrent)
+    return delayed(spikes_BTN, layer.delay_N), membranes_BTN

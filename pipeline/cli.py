@@ -15,6 +15,7 @@ from pipeline.config_file import default_run_folder, load_config
 from pipeline.diff import command as diff_command
 from pipeline.energy import command as energy_command
 from pipeline.exits import guarded
+from pipeline.imported import check_command, import_command
 from pipeline.latency import command as latency_command
 from pipeline.open_page import open_page
 from pipeline.printing import print_json, print_table
@@ -37,6 +38,14 @@ _COMMANDS = {
     "run": (
         "run every stage of an experiment, or those that are due",
         "hardspike run configs/quickstart.yaml --set train.rho=0.2 --out runs/rho-0.2",
+    ),
+    "import": (
+        "make a run of a network that another toolkit wrote (NIR)",
+        "hardspike import cnn.nir --dt 1 --reset zero --data configs/nmnist-1k.yaml -o runs/cnn",
+    ),
+    "check": (
+        "say node by node what becomes of such a network",
+        "hardspike check cnn.nir --dt 1 --reset zero --target loihi",
     ),
     "train": ("train alone", "hardspike train configs/quickstart.yaml"),
     "convert": ("convert a trained run to fixed point", "hardspike convert runs/quickstart"),
@@ -105,6 +114,10 @@ def _parser() -> argparse.ArgumentParser:
         match name:
             case "targets":
                 pass
+            case "import":
+                import_command.add_arguments(command)
+            case "check":
+                check_command.add_arguments(command)
             case "sweep":
                 sweep_command.add_arguments(command)
             case "compare":
@@ -172,6 +185,10 @@ def _dispatch(options: argparse.Namespace, team: "Team | None") -> int | None:
             _targets(options)
         case "data":
             _data(options)
+        case "import":
+            import_command.carry_out(options)
+        case "check":
+            check_command.carry_out(options)
         case "sweep":
             sweep_command.carry_out(options)
         case "compare":

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from export.network import Readout
+from export.errors import HardspikeError
+from export.network import Readout, Reset
 from hardware.loihi.scale_search import Rounding, ScaleBy
 from pipeline.data.corruptions import Corruption, label, refusal
-from pipeline.data.settings import DataSettings
+from pipeline.data.settings import DataSettings, NoRecordings
 from pipeline.neuron import Forward
 from pipeline.schema import Model
 from pipeline.surrogate import SurrogateName
@@ -227,6 +228,22 @@ def _check_warm_start(settings: ADMM) -> None:
             raise ValueError(f"warm_start.{key}: found {found}, allowed {value}")
 
 
+class Imported(Model):
+    """No training: the network of a file from elsewhere (`hardspike import`).
+
+    `sha256` is the file's. `dt` is a step in the file's own unit of time, `input_shape` (C, H, W);
+    what is None the file says itself.
+    """
+
+    method: Literal["imported"]
+    file: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    dt: Rate | None = None
+    reset: Reset | None = None
+    readout: Readout | None = None
+    input_shape: tuple[Positive, Positive, Positive] | None = None
+
+
 class ConvertSettings(Model):
     """Fixed point: weights of `weight_bits` bits, sign included.
 
@@ -273,13 +290,13 @@ class EvaluateSettings(Model):
 
 
 class Config(Model):
-    """One experiment, from recordings to report."""
+    """One experiment, from recordings to report. An imported network is described by its file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data: DataSettings
-    network: NetworkSettings
-    train: Annotated[SAST | ADMM, Field(discriminator="method")]
+    network: NetworkSettings | None = None
+    train: Annotated[SAST | ADMM | Imported, Field(discriminator="method")]
     convert: ConvertSettings = ConvertSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 
@@ -292,11 +309,39 @@ class Config(Model):
         return self
 
     @model_validator(mode="after")
+    def _network_is_described_once(self) -> "Config":
+        imported = isinstance(self.train, Imported)
+        if imported and self.network is not None:
+            raise ValueError("network: found layers beside train.method: imported; the file has them")
+        if not imported and self.network is None:
+            raise ValueError("network: is missing; it is needed to train")
+        if not imported and isinstance(self.data.source, NoRecordings):
+            raise ValueError(
+                "data.source: kind none is allowed with train.method: imported alone; "
+                "training needs recordings"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _refit_has_a_readout(self) -> "Config":
         refit = self.train.readout_refit if isinstance(self.train, SAST) else None
-        if refit is not None and self.network.readout != "membrane":
+        if refit is not None and self.network is not None and self.network.readout != "membrane":
             raise ValueError(
                 "train.readout_refit fits the weights of a membrane readout; "
                 f"found network.readout: {self.network.readout}"
             )
         return self
+
+    @property
+    def layers(self) -> NetworkSettings:
+        """The network that is trained here.
+
+        Raises:
+            HardspikeError: it is imported, and its layers are in its file.
+        """
+        if self.network is None:
+            raise HardspikeError(
+                "train.method: found imported, allowed is sast or admm: this needs a network that "
+                "was trained here"
+            )
+        return self.network

@@ -20,11 +20,12 @@ from hardware.membrane_error import InputStatistics, input_statistics
 from hardware.reference import Trace, chunk_size, run_fixed, run_float
 from pipeline.accuracy_loss import changed
 from pipeline.calibrate import calibrate_thresholds
-from pipeline.config import Config
+from pipeline.config import Config, Imported
 from pipeline.data.events import COUNT_MAX, Dataset
-from pipeline.data.settings import step_ms
+from pipeline.data.settings import NoRecordings, step_ms
 from pipeline.data.sources import load_dataset
 from pipeline.data.splits import limited, split_validation
+from pipeline.imported.stage import load_imported
 from pipeline.metrics import first_parting, score
 from pipeline.model import predict
 from pipeline.progress import Reporter
@@ -46,17 +47,11 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     Raises:
         HardspikeError: a layer does not fit a limit of the chip; one line a violation.
     """
+    if isinstance(config.data.source, NoRecordings):
+        return _without_recordings(config, trained, folder)
     with reporter.bar("data", "recordings") as progress:
         test = load_dataset(config.data, "test", progress)
-    network, activation = load_trained(config, test, trained)
-    input_max = 1 if config.data.binning.mode == "binary" else COUNT_MAX
-    hard = network.contract(config.data.binning.steps, step_ms(config.data) / 1000, input_max)
-    rungs = {}
-    if activation.forward == "smooth":
-        rungs["smooth"] = predict(network, test.spikes_BTCHW, activation)
-    if isinstance(config.train, ADMM) and config.train.reset == "soft":
-        # What is deployed resets to zero; the next rung says what that costs.
-        rungs[SOFT_RESET] = predicted(network, test.spikes_BTCHW, "soft")
+    hard, rungs = _hard_network(config, trained, test)
     rungs[HARD] = _decisions(hard, run_float, test, reporter)
     fitting = _Fitting(config)
     deployed, calibration = fitting.calibrated(hard)
@@ -82,6 +77,43 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     write_json(folder / LADDER, facts)
     for rung in ladder:
         reporter.line(f"convert   {rung['step']:<16} {100 * rung['accuracy']:.1f}%  n={rung['n']}")
+    return [FLOAT, FIXED, LADDER]
+
+
+def _hard_network(
+    config: Config, trained: Path, test: Dataset
+) -> tuple[HardSpikeNetwork, dict[str, NDArray[np.int64]]]:
+    """Return the hard float network, and the decisions of the rungs before it."""
+    if isinstance(config.train, Imported):
+        return load_imported(trained, test.classes), {}
+    network, activation = load_trained(config, test, trained)
+    input_max = 1 if config.data.binning.mode == "binary" else COUNT_MAX
+    hard = network.contract(config.data.binning.steps, step_ms(config.data) / 1000, input_max)
+    rungs = {}
+    if activation.forward == "smooth":
+        rungs["smooth"] = predict(network, test.spikes_BTCHW, activation)
+    if isinstance(config.train, ADMM) and config.train.reset == "soft":
+        # What is deployed resets to zero; the next rung says what that costs.
+        rungs[SOFT_RESET] = predicted(network, test.spikes_BTCHW, "soft")
+    return hard, rungs
+
+
+def _without_recordings(config: Config, trained: Path, folder: Path) -> list[str]:
+    """Convert an imported network by its largest weights alone: nothing says what matters in it."""
+    hard = load_imported(trained, ())
+    bits = config.convert.weight_bits
+    fixed = discretize(hard, bits)
+    write_network(hard, folder / FLOAT)
+    write_network(fixed, folder / FIXED)
+    facts = {
+        "ladder": [],
+        "changed": {},
+        "parting": {"between": [HARD, FIXED_POINT], "n": 0, "first": None},
+        "scales": scale_facts(hard, fixed, bits),
+        "calibration": None,
+        "classes": hard.classes,
+    }
+    write_json(folder / LADDER, facts)
     return [FLOAT, FIXED, LADDER]
 
 

@@ -15,7 +15,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from export.errors import EXIT_STATUS, HardspikeError
-from pipeline.config import SAST, Config
+from pipeline.config import SAST, Config, Imported
 from pipeline.data.paths import RANK
 from pipeline.exits import guarded, outcome, say
 from pipeline.team import Team
@@ -108,6 +108,8 @@ def check_distributed(config: Config, team: Team) -> None:
     match config.train:
         case SAST():
             raise HardspikeError(f"train.method: found sast {where}; allowed there is admm")
+        case Imported():
+            raise HardspikeError(f"train.method: found imported {where}; allowed there is admm")
         case ADMM(variant="published", exchange="recordings"):
             raise HardspikeError(
                 f"train.exchange: found recordings {where} with train.variant: published, which "

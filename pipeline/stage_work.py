@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.files import read_json
-from pipeline.config import Config
+from pipeline.config import Config, Imported
 from pipeline.progress import Reporter
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ Outcome = tuple[list[str], dict[str, Any]]
 
 
 def _train(job: Job) -> Outcome:
+    if isinstance(job.config.train, Imported):
+        from pipeline.imported.stage import import_stage
+
+        return import_stage(job.config, job.folder, job.reporter), {}
     from pipeline.train import COST, train_stage
 
     names = train_stage(job.config, job.key, job.folder, job.reporter, job.team)

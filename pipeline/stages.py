@@ -19,6 +19,7 @@ from pipeline.beside import beside_hashes
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config
 from pipeline.data.paths import digits_file, expanded
+from pipeline.data.settings import NoRecordings
 from pipeline.progress import Reporter
 from pipeline.run_dir import (
     CONFIG_FILE,
@@ -49,6 +50,7 @@ _TRAIN = (
     "pipeline/neuron_kernels.py",
     "pipeline/surrogate.py",
     "pipeline/weight_grid.py",
+    "pipeline/imported",
 )
 _DEPLOYED = ("hardware", "export", "hardware/loihi/worker.py.lock")
 
@@ -311,6 +313,8 @@ def _key(stage: Stage, config: Config, run: Path) -> str:
 
 def recordings_digest(config: Config) -> str:
     """Return a fingerprint of the recordings: the user's files, or the digits behind them."""
+    if isinstance(config.data.source, NoRecordings):
+        return digest(None)
     root = getattr(config.data.source, "root", None)
     return sha256(digits_file()) if root is None else _tree_digest(expanded(root))
 

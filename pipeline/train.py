@@ -11,7 +11,7 @@ import torch
 
 from export.errors import HardspikeError
 from export.files import write_json
-from pipeline.config import SAST, Config
+from pipeline.config import SAST, Config, Imported
 from pipeline.config_file import config_tree
 from pipeline.data.events import I64, Dataset
 from pipeline.data.paths import RANK
@@ -48,7 +48,8 @@ def train_stage(
         team.call(config, key)
     result, exchange = _trained(config, key, folder / STATE, reporter, team)
     _write(result, config, exchange, folder)
-    history = write_history(result.progress.history, folder, config.train.tensorboard)
+    tensorboard = not isinstance(config.train, Imported) and config.train.tensorboard
+    history = write_history(result.progress.history, folder, tensorboard)
     done = result.progress
     reporter.line(
         f"train     {done.epoch} {_UNITS[config.train.method]} on {result.device}, "
@@ -70,7 +71,7 @@ def _trained(
         dataset = load_dataset(config.data, "train", progress)
     fit, held = split_validation(dataset.labels_B, config.data.validation_fraction, config.seed)
     network = build_network(config, dataset)
-    with joined(team, config.train.device, _alike(config, dataset)) as exchange:
+    with joined(team, _device(config), _alike(config, dataset)) as exchange:
         fit, held = (_share(config, dataset, chosen, exchange) for chosen in (fit, held))
         with reporter.bar("train", "minibatches") as progress:
             result = _method(config, exchange)(
@@ -84,6 +85,10 @@ def _trained(
                 say=reporter.line,
             )
     return result, exchange
+
+
+def _device(config: Config) -> str:
+    return "cpu" if isinstance(config.train, Imported) else config.train.device
 
 
 def _alike(config: Config, dataset: Dataset) -> dict[str, Any]:
@@ -114,12 +119,14 @@ def _method(config: Config, exchange: Exchange) -> Callable[..., TrainResult]:
             return partial(train_sast, settings=settings)
         case ADMM() as settings:
             return partial(train_admm, settings=settings, exchange=exchange)
+        case Imported():
+            raise HardspikeError("train.method: found imported, which trains nothing")
 
 
 def build_network(config: Config, dataset: Dataset) -> SpikingNetwork:
     """Return the untrained network for the shape and classes of `dataset`."""
     channels, height, width = dataset.spikes_BTCHW.shape[2:]
-    return SpikingNetwork(config.network, (channels, height, width), dataset.classes)
+    return SpikingNetwork(config.layers, (channels, height, width), dataset.classes)
 
 
 def _write(result: TrainResult, config: Config, exchange: Exchange, folder: Path) -> None:
@@ -128,7 +135,7 @@ def _write(result: TrainResult, config: Config, exchange: Exchange, folder: Path
         "surrogate": activation.surrogate,
         "slope": activation.slope,
         "forward": activation.forward,
-        "network": config_tree(config.network),
+        "network": config_tree(config.layers),
     }
     write_tensors(folder / MODEL, result.weights, {"hardspike": json.dumps(header)})
     cost = TrainingCost.of(progress, config.train.method, _device_name(result.device)).as_json()
@@ -158,7 +165,7 @@ def load_trained(
     tensors, metadata = read_tensors(folder / MODEL)
     try:
         header = json.loads(metadata["hardspike"])
-        if header["network"] != config_tree(config.network):
+        if header["network"] != config_tree(config.layers):
             raise HardspikeError(
                 f"{folder / MODEL}: was trained as another network than the config's; "
                 f"run `hardspike train {folder.parent}` first"

@@ -172,6 +172,7 @@ class InTurns:
 
     def _stop_at_next(self, done: int, total: int) -> None:
         train = self.config.train
+        assert not isinstance(train, Imported)
         epochs = train.passes if isinstance(train, ADMM) else train.epochs
         if done > (len(self.seconds) + 1) * total // epochs:
             raise _TurnOverError
@@ -188,6 +189,7 @@ class InTurns:
         }
         if isinstance(settings, ADMM):
             return partial(train_admm, settings=settings, **shared)
+        assert not isinstance(settings, Imported)
         return partial(train, settings=settings, **shared)
 
 

@@ -15,6 +15,7 @@ The two disagree, and the weights change, only where no weight is positive and t
 shifted it is −256, which the model clips to −255 and truncates.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,20 +30,36 @@ def shifted_weights(weight_OI: Array) -> tuple[Array, Array]:
     Raises:
         ValueError: every weight is zero, where the loader divides by zero and stops.
     """
-    weight_OI = weight_OI.astype(np.int64)
-    least, largest = int(weight_OI.min()), int(weight_OI.max())
+    shift, (used_OI,) = loaded_weights([weight_OI])
+    return weight_OI.astype(np.int64) << shift, used_OI
+
+
+def loaded_weights(parts: Sequence[Array]) -> tuple[int, list[Array]]:
+    """Return (the loader's shift, what the model makes of each shifted part).
+
+    A recurrent block has two parts, which the loader shifts as one matrix and the model takes
+    apart, each with a sign mode of its own.
+
+    Raises:
+        ValueError: every weight is zero, where the loader divides by zero and stops.
+    """
+    whole = np.concatenate([part.astype(np.int64).ravel() for part in parts])
+    least, largest = int(whole.min()), int(whole.max())
     if least == largest == 0:
         raise ValueError("every weight is zero")
     loader_mixed = largest >= 0 and least < 0
     shift = _shift(least, largest)
-    zeros = next(bits for bits in range(8, -1, -1) if not (weight_OI % (1 << bits)).any())
-    shifted_OI = weight_OI << shift
-    model_mixed = least < 0 < largest
-    drop = shift + zeros - loader_mixed + model_mixed
-    if model_mixed:
-        return shifted_OI, (np.clip(shifted_OI, -256, 255) >> drop) << drop
+    zeros = next(bits for bits in range(8, -1, -1) if not (whole % (1 << bits)).any())
+    dropped = shift + zeros - loader_mixed
+    return shift, [_modelled(part.astype(np.int64) << shift, dropped) for part in parts]
+
+
+def _modelled(shifted_OI: Array, dropped: int) -> Array:
+    """Return the shifted weights, clipped and cut by the model."""
+    if shifted_OI.min() < 0 < shifted_OI.max():
+        return np.asarray((np.clip(shifted_OI, -256, 255) >> (dropped + 1)) << (dropped + 1))
     magnitude_OI = np.clip(np.abs(shifted_OI), 0, 255)
-    return shifted_OI, np.sign(shifted_OI) * ((magnitude_OI >> drop) << drop)
+    return np.asarray(np.sign(shifted_OI) * ((magnitude_OI >> dropped) << dropped))
 
 
 def _shift(least: int, largest: int) -> int:
@@ -60,13 +77,15 @@ def _floor_log2(numerator: int, denominator: int) -> int:
     return (numerator // denominator).bit_length() - 1
 
 
-def loader_fault(weight_OI: Array) -> str | None:
+def loader_fault(weight_OI: Array, recurrent_OO: Array | None = None) -> str | None:
     """Return one line where lava-dl's loader would change these weights, or None."""
     rule = "dense weights that lava-dl's loader would change"
     allowed = "allowed at least one weight above 0, or a least weight that is no power of two"
-    if not weight_OI.any():
+    parts = [weight_OI] if recurrent_OO is None else [weight_OI, recurrent_OO]
+    if not any(part.any() for part in parts):
         return f"{rule}: found all zero, allowed at least one other than 0"
-    shifted_OI, used_OI = shifted_weights(weight_OI)
-    if (shifted_OI == used_OI).all():
+    shift, used = loaded_weights(parts)
+    if all((part << shift == one).all() for part, one in zip(parts, used, strict=True)):
         return None
-    return f"{rule}: found none above 0 and a least weight of {weight_OI.min()}, {allowed}"
+    least = min(int(part.min()) for part in parts)
+    return f"{rule}: found none above 0 and a least weight of {least}, {allowed}"

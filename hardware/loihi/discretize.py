@@ -7,7 +7,7 @@ Per layer one scale k (integer weight per float weight):
     bias′ = round(k·b)                                 the mantissa; its exponent of 6 is the
                                                        alignment that Σ W′s gets too
     vth = round(k·ϑ)                                   compared after the same alignment
-    dv = round(4096 · (1 − τ)),  du = 4095             no synaptic current filter
+    dv = round(4096 · (1 − τ)),  du = 4095 − round(4096 · c)      c = 0: no synaptic current
 
 Without calibration recordings k is the largest that keeps the largest weight, the bias, the
 threshold and the accumulator Σ|W′|x inside their registers, and nothing is clipped. With them,

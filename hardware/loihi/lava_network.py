@@ -4,8 +4,9 @@
 This module runs in the worker's environment, on Python 3.10. All recordings of a job pass one
 network in one run, back to back. Layer l (from 0) answers l + 1 steps late, since a synapse hands
 on what it summed a step before; its state is cleared when the first input of a recording reaches
-it, which `reset_offset=1` makes netx do. The recorders drop the lag, so row b·T + t of what they
-write belongs to step t of recording b.
+it, which `reset_offset=1` makes netx do; what waits in a synapse, under a delay or for the layer's
+own neurons, is forgotten then too, which netx has no word for (`Forgetter`). The recorders drop the
+lag, so row b·T + t of what they write belongs to step t of recording b.
 
 Axes: `B` recording, `T` step, `C` channel, `H` height, `W` width, `N` neuron.
 """
@@ -21,8 +22,11 @@ import lava
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
-from lava_processes import MODELS, MembraneRecorder, Recorder, SpikeSource
+from lava.proc.dense.process import DelayDense
+from lava_processes import MODELS, BiasSource, Forgetter, Recorder, SpikeSource, StateRecorder
 
+INPUT_WEIGHT = 64
+"""What netx multiplies the input of an input block with where the file has no weight."""
 GRADED_BITS = 8
 """Bits of an input message that carries a count instead of a spike."""
 
@@ -52,8 +56,9 @@ class Streamed:
     def __init__(self, netx: Any, job: dict[str, Any], folder: Path) -> None:
         self.job, self._folder = job, folder
         with h5py.File(job["net"], "r") as file:
-            self.readout, steps = file.attrs["readout"], int(file.attrs["steps"])
-            bits = GRADED_BITS if int(file.attrs["input_max"]) > 1 else 0
+            said = job.get("says") or file.attrs
+            self.readout, steps = said["readout"], int(said["steps"])
+            bits = GRADED_BITS if int(said["input_max"]) > 1 else 0
         with h5py.File(job["spikes"], "r") as file:
             self.batch, self.steps = file["spikes"].shape[:2]
         if self.steps != steps:
@@ -63,12 +68,22 @@ class Streamed:
         )
         self.lag = len(self.network.layers)
         self.clock = self._file("clock", (1,), np.int64)
-        self.source = SpikeSource(path=job["spikes"], shape=self.network.inp.shape)
-        self.source.s_out.connect(self.network.inp)
+        self.source = self._source()
+        self._forgetters = [
+            forgetter
+            for at, layer in enumerate(self.network.layers)
+            for forgetter in self._forget(layer, at)
+        ]
         self.layers: list[Path] = []
+        self.states: dict[str, list[Path]] = {}
         self.output = self._record_output()
         if job["record_layers"]:
             self.layers = [self._record(layer, at) for at, layer in enumerate(self.network.layers)]
+        if job.get("record_states"):
+            self.states = {
+                name: [self._record_state(at, name) for at in range(self.lag)]
+                for name in ("u", "v")
+            }
 
     @property
     def total(self) -> int:
@@ -83,14 +98,47 @@ class Streamed:
     def _rows(self, name: str, shape: tuple[int, ...], dtype: Any) -> Path:
         return self._file(name, (self.batch * self.steps, *shape), dtype)
 
+    def _source(self) -> Any:
+        """Feed the input port, or where it is an input block's the bias of its neuron."""
+        first = self.network.in_layer
+        if first.block != "Input":
+            source = SpikeSource(path=self.job["spikes"], shape=self.network.inp.shape)
+            source.s_out.connect(self.network.inp)
+            return source
+        with h5py.File(self.job["net"], "r") as file:
+            block = file["layer/0"]
+            weight = int(np.ravel(block["weight"])[0]) if "weight" in block else INPUT_WEIGHT
+            bias = int(np.ravel(block["bias"])[0]) if "bias" in block else 0
+        source = BiasSource(path=self.job["spikes"], shape=first.shape, weight=weight, bias=bias)
+        source.state.connect_var(first.neuron.bias_mant)
+        return source
+
+    def _forget(self, layer: Any, index: int) -> list[Any]:
+        """Return what empties the buffers of a layer whose synapses remember."""
+        found = []
+        for name, lag in (("synapse", index), ("synapse_rec", index + 1)):
+            synapse = getattr(layer, name, None)
+            delays = isinstance(synapse, DelayDense)
+            if synapse is None or not (delays or name == "synapse_rec"):
+                continue
+            buffer = synapse.a_buff
+            forgetter = Forgetter(
+                lag=lag, steps=self.steps, due=name == "synapse", shape=buffer.shape
+            )
+            forgetter.state.connect_var(buffer)
+            found.append(forgetter)
+        return found
+
     def _record_output(self) -> Path:
-        layer, shape = self.network.out_layer, self.network.out.shape
-        spikes = self._record(layer, self.lag - 1)
-        if self.readout == "count":
-            return spikes
-        path = self._rows("membranes", shape, np.int32)
-        probe = MembraneRecorder(path=str(path), lag=self.lag, shape=shape)
-        probe.state.connect_var(layer.neuron.v)
+        spikes = self._record(self.network.out_layer, self.lag - 1)
+        return spikes if self.readout == "count" else self._record_state(self.lag - 1, "v")
+
+    def _record_state(self, index: int, name: str) -> Path:
+        path, layer = self._folder / f"{name}-{index}.npy", self.network.layers[index]
+        if not path.exists():
+            self._rows(f"{name}-{index}", layer.out.shape, np.int32)
+            recorder = StateRecorder(path=str(path), lag=index + 1, shape=layer.out.shape)
+            recorder.state.connect_var(getattr(layer.neuron, name))
         return path
 
     def _record(self, layer: Any, index: int) -> Path:
@@ -121,6 +169,9 @@ class Streamed:
             self._put(file, "outputs", self.output, np.int32)
             for index, path in enumerate(self.layers):
                 self._put(file, f"layers/{index}", path, np.uint8)
+            for name, paths in self.states.items():
+                for index, path in enumerate(paths):
+                    self._put(file, f"{name}/{index}", path, np.int32)
         temporary.replace(result)
 
     def _put(self, file: Any, name: str, path: Path, dtype: Any) -> None:

@@ -67,6 +67,84 @@ class SpikeSourceModel(PyLoihiProcessModel):
         return spikes_TCHW.transpose(0, 3, 2, 1).astype(np.int32, order="C")
 
 
+class BiasSource(AbstractProcess):
+    """Writes weight·x + bias of one step after the other into a neuron's bias, then nothing.
+
+    So netx means an input block with a neuron to be fed: nothing connects its input port.
+    """
+
+    def __init__(self, *, path: str, shape: tuple[int, ...], weight: int, bias: int) -> None:
+        super().__init__(path=path, shape=shape, weight=weight, bias=bias)
+        self.state = RefPort(shape=shape)
+
+
+@implements(proc=BiasSource, protocol=LoihiProtocol)
+@requires(CPU)
+class BiasSourceModel(PyLoihiProcessModel):
+    """Writes in the management phase of step t what the neuron takes in step t + 1."""
+
+    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._params = proc_params
+        self._spikes_BTCHW = h5py.File(proc_params["path"], "r")["spikes"]
+
+    def post_guard(self) -> bool:
+        return True
+
+    def run_post_mgmt(self) -> None:
+        count, steps = self._spikes_BTCHW.shape[:2]
+        recording, step = divmod(self.time_step - 1, steps)
+        bias = np.zeros(self._params["shape"], np.int32)
+        if recording < count:
+            frame_CHW = self._spikes_BTCHW[recording, step].astype(np.int32)
+            x = frame_CHW.T if bias.ndim == 3 else frame_CHW.ravel()
+            bias = np.ascontiguousarray(self._params["weight"] * x + self._params["bias"])
+        self.state.write(bias)
+        self.state.wait()
+
+
+class Forgetter(AbstractProcess):
+    """Empties a synapse's buffer before each recording, which no reset of netx does.
+
+    `lag` steps after its start, row 0 of the first recording is in the buffer. `due` keeps column
+    0, the sums that are due in the step to come: those still belong to the recording.
+    """
+
+    def __init__(self, *, lag: int, steps: int, due: bool, shape: tuple[int, ...]) -> None:
+        super().__init__(lag=lag, steps=steps, due=due)
+        self.state = RefPort(shape=shape)
+
+
+@implements(proc=Forgetter, protocol=LoihiProtocol)
+@requires(CPU)
+class ForgetterModel(PyLoihiProcessModel):
+    """Acts in the management phase of the step in which the last row came in, or row −1 did.
+
+    Before the first recording, neurons with a bias may have fired already.
+    """
+
+    state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._params = proc_params
+
+    def post_guard(self) -> bool:
+        row = self.time_step - 1 - self._params["lag"]
+        return row >= -1 and (row + 1) % self._params["steps"] == 0
+
+    def run_post_mgmt(self) -> None:
+        buffer = np.array(self.state.read())
+        if self._params["due"]:
+            buffer[:, 1:] = 0
+        else:
+            buffer[:] = 0
+        self.state.write(buffer)
+        self.state.wait()
+
+
 class _RowFile:
     """Rows of a `.npy` file; step t (from 1) goes to row t − 1 − lag."""
 
@@ -106,17 +184,17 @@ class RecorderModel(PyLoihiProcessModel):
         self._clock[0] = self.time_step
 
 
-class MembraneRecorder(AbstractProcess):
-    """Writes a neuron's v after every step (its reset by a spike done) to the rows of `path`."""
+class StateRecorder(AbstractProcess):
+    """Writes a neuron's u, or v with its reset by a spike done, to the rows of `path`."""
 
     def __init__(self, *, path: str, lag: int, shape: tuple[int, ...]) -> None:
         super().__init__(path=path, lag=lag)
         self.state = RefPort(shape=shape)
 
 
-@implements(proc=MembraneRecorder, protocol=LoihiProtocol)
+@implements(proc=StateRecorder, protocol=LoihiProtocol)
 @requires(CPU)
-class MembraneRecorderModel(PyLoihiProcessModel):
+class StateRecorderModel(PyLoihiProcessModel):
     """Reads in Loihi's management phase, when every neuron of the step is done."""
 
     state: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, np.int32)
@@ -134,6 +212,8 @@ class MembraneRecorderModel(PyLoihiProcessModel):
 
 MODELS = {
     SpikeSource: SpikeSourceModel,
+    BiasSource: BiasSourceModel,
+    Forgetter: ForgetterModel,
     Recorder: RecorderModel,
-    MembraneRecorder: MembraneRecorderModel,
+    StateRecorder: StateRecorderModel,
 }

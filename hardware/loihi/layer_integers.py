@@ -56,8 +56,28 @@ def at_scale(layer: Layer[LIF], scale: float, step: int) -> Layer[LoihiLIF]:
             f"decay {layer.neuron.decay} needs dv {dv}, allowed up to {MEMBRANE_DECAY.maximum}"
         )
     vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD.maximum
+    du = DECAY_ONE - 1 - round(DECAY_ONE * layer.neuron.current_decay)
+    if du < 0:
+        raise HardspikeError(f"current_decay {layer.neuron.current_decay} needs du {du}, allowed from 0")
     synapse = with_numbers(layer.synapse, weight.astype(np.int32), scaled_bias)
-    return Layer(layer.name, synapse, LoihiLIF(dv, vth), scale)
+    return Layer(
+        layer.name,
+        synapse,
+        LoihiLIF(dv, vth, du, layer.neuron.reset),
+        scale,
+        delay_N=layer.delay_N,
+        recurrent=_recurrent(layer.recurrent, scale, step),
+    )
+
+
+def _recurrent(recurrent: Dense | None, scale: float, step: int) -> Dense | None:
+    """Return a layer's weights back to itself under its own scale."""
+    if recurrent is None:
+        return None
+    steps = np.clip(np.rint(recurrent.weight_OI * (scale / step)), *level_range(step))
+    bias = recurrent.bias_O
+    whole = None if bias is None else np.rint(bias * scale).astype(np.int32)
+    return Dense((step * steps).astype(np.int32), whole)
 
 
 def at_largest_weight(layer: Layer[LIF], demands: Demands) -> Layer[LoihiLIF]:
@@ -144,10 +164,14 @@ def _largest_weight(layer: Layer[LIF]) -> float:
         raise HardspikeError("found a weight or bias that is not finite")
     if not weight.any():
         raise HardspikeError("all weights are zero, nothing to represent")
-    return float(np.abs(weight.astype(np.float64)).max())
+    back = 0.0 if layer.recurrent is None else float(np.abs(layer.recurrent.weight_OI).max())
+    return max(float(np.abs(weight.astype(np.float64)).max()), back)
 
 
 def _largest_float_sum(layer: Layer[LIF]) -> float:
     """Return the largest Σ|W| over the outputs."""
     weight = np.abs(layer.synapse.weight.astype(np.float64))
-    return float(weight.reshape(len(weight), -1).sum(axis=1).max())
+    own = float(weight.reshape(len(weight), -1).sum(axis=1).max())
+    if layer.recurrent is None:
+        return own
+    return max(own, float(np.abs(layer.recurrent.weight_OI).sum(axis=1).max()))

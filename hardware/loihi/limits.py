@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from export.bounds import ALIGN, STATE_END, current_peak, largest_sum
 from export.errors import HardspikeError
-from export.network import Dense, FixedPointNetwork, Layer, LoihiLIF
+from export.network import Array, Conv, Dense, FixedPointNetwork, Layer, LoihiLIF
 from export.registers import BIAS, register_faults
-from hardware.loihi.dense_loader import loader_fault
+from hardware.loihi.dense_loader import loaded_weights, loader_fault
 
 ACCUMULATOR_BITS, ACCUMULATOR_MAX = 24, STATE_END - 1
 """Σ|w|·input_max, sign included. Lava's convolution wraps its sums at 24 bits; its dense model adds
@@ -22,6 +22,10 @@ CURRENT_MAX = (1 << 31) - 1 - STATE_END - ALIGN * -BIAS.minimum
 membrane (up to 2^23) and a bias (up to 2^18)."""
 
 
+LONGEST_DELAY = 62
+"""Steps, of all delays on the way of a spike together."""
+
+
 def check_limits(network: FixedPointNetwork) -> None:
     """Check every number of `network` against the chip's registers and Lava's arithmetic.
 
@@ -30,13 +34,62 @@ def check_limits(network: FixedPointNetwork) -> None:
     """
     faults = list(register_faults(network))
     if not faults:
-        faults = [
+        faults = list(feature_faults(network))
+        faults += [
             f"layer {layer.name}: {fault}"
             for index, layer in enumerate(network.layers)
             for fault in _sum_faults(layer, 1 if index else network.input_max, network.steps)
         ]
     if faults:
         raise HardspikeError(*faults)
+
+
+def feature_faults(network: FixedPointNetwork) -> Iterator[str]:
+    """Yield one line for each thing that netx or Lava's models do not run, or run otherwise."""
+    arriving_N = None
+    for layer in network.layers:
+        for fault in _features(layer, arriving_N):
+            yield f"layer {layer.name}: {fault}"
+        arriving_N = layer.delay_N
+
+
+def _features(layer: Layer[LoihiLIF], arriving_N: Array | None) -> Iterator[str]:
+    """Yield the faults of one layer; `arriving_N` are the axonal delays of the layer below."""
+    if layer.neuron.reset != "zero":
+        yield "subtractive reset: allowed is 'zero': Lava's neuron has no other"
+    held = [delay_N for delay_N in (layer.dendrite_delay_N, arriving_N) if delay_N is not None]
+    longest = sum(int(delay_N.max()) for delay_N in held)
+    if longest > LONGEST_DELAY:
+        yield f"delay: found {longest} steps, allowed up to {LONGEST_DELAY} (netx clamps it)"
+    if longest and isinstance(layer.synapse, Conv):
+        yield "delay: allowed before a dense layer only: netx ignores those of a convolution"
+    if layer.recurrent is None:
+        return
+    if not isinstance(layer.synapse, Dense):
+        yield "recurrence: allowed in a dense layer only: netx has no other"
+    elif held:
+        yield from _delayed_recurrence(layer, layer.synapse, arriving_N)
+
+
+def _delayed_recurrence(
+    layer: Layer[LoihiLIF], synapse: Dense, arriving_N: Array | None
+) -> Iterator[str]:
+    """Yield where netx runs a recurrent block with delays otherwise: it has one matrix of them."""
+    assert layer.recurrent is not None
+    outputs, inputs = synapse.weight_OI.shape
+    parts = [synapse.weight_OI, layer.recurrent.weight_OI]
+    if arriving_N is not None:
+        yield "delay: allowed is no axonal delay before recurrence: netx delays both alike"
+    elif inputs != outputs:
+        yield (
+            f"delay: found {inputs} inputs of {outputs} recurrent neurons, allowed as many: "
+            "netx cannot load others"
+        )
+    elif any(part.any() for part in parts) and loaded_weights(parts)[0]:
+        yield (
+            "delay: found small weights in a recurrent layer, allowed those that fill 8 bits: "
+            "netx loses their exponent"
+        )
 
 
 def _sum_faults(layer: Layer[LoihiLIF], input_max: int, steps: int) -> Iterator[str]:
@@ -63,6 +116,7 @@ def _sum_faults(layer: Layer[LoihiLIF], input_max: int, steps: int) -> Iterator[
             f"allowed up to {CURRENT_MAX} ({CURRENT_BITS} bits with membrane and bias)"
         )
     if isinstance(layer.synapse, Dense):
-        fault = loader_fault(layer.synapse.weight_OI)
+        recurrent = None if layer.recurrent is None else layer.recurrent.weight_OI
+        fault = loader_fault(layer.synapse.weight_OI, recurrent)
         if fault is not None:
             yield fault

@@ -18,6 +18,7 @@ never above that of (a). What the recordings did not show counts a little in the
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Literal, TypeVar
 
@@ -127,7 +128,7 @@ def _membrane_fit(usual: Layer[LoihiLIF], demands: Demands, form_JJ: Array) -> _
         weight = found_OJ[:, :-2].reshape(nearest.synapse.weight.shape)
         bias = None if nearest.synapse.bias_O is None else found_OJ[:, -2]
         synapse = with_numbers(nearest.synapse, weight, bias)
-        rounded = Layer(nearest.name, synapse, nearest.neuron, nearest.scale)
+        rounded = replace(nearest, synapse=synapse)
         return rounded if representable(rounded, demands.input_max) else nearest
 
     return fit

@@ -8,7 +8,7 @@ Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neur
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import HardspikeError
-from export.network import FixedPointNetwork
+from export.network import FixedPointNetwork, Readout
 from export.netx_file import read_netx
 from hardware.loihi import environment
 from hardware.loihi.environment import Announce, announce_on_stderr
@@ -29,13 +29,28 @@ STOP_GRACE_S = 10.0
 """How long the worker may take to end once every result is written."""
 
 
+@dataclass(frozen=True)
+class Says:
+    """What netx has no field for: readout, steps of a recording, largest input."""
+
+    readout: Readout
+    steps: int
+    input_max: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A netx file and recordings for it; `record_layers` asks for the spikes of every layer."""
+    """A netx file and recordings for it.
+
+    `record_layers` asks for the spikes of every layer, `record_states` for its currents and
+    membranes. A file that lava-dl wrote itself does not say how its output is read: `says` does.
+    """
 
     net: Path
     spikes_BTCHW: NDArray[np.uint8]
     record_layers: bool = False
+    record_states: bool = False
+    says: Says | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +58,15 @@ class JobResult:
     """What Lava answered to one job, and its times in seconds and steps a second.
 
     `outputs_BTN` are spikes or membranes as the file's readout asks; `layers_BTN` the spikes of
-    every layer in order, empty unless asked for.
+    every layer in order, `currents_BTN` and `membranes_BTN` (after the reset) its states; empty
+    unless asked for.
     """
 
     outputs_BTN: NDArray[np.int32]
     layers_BTN: tuple[NDArray[np.uint8], ...]
     timing: dict[str, float]
+    currents_BTN: tuple[NDArray[np.int32], ...] = ()
+    membranes_BTN: tuple[NDArray[np.int32], ...] = ()
 
 
 @dataclass(eq=False)
@@ -121,6 +139,8 @@ def _order(folder: Path, index: int, job: Job) -> dict[str, Any]:
         "spikes": str(spikes),
         "result": str(folder / f"result-{index}.h5"),
         "record_layers": job.record_layers,
+        "record_states": job.record_states,
+        "says": None if job.says is None else asdict(job.says),
     }
 
 
@@ -159,9 +179,13 @@ def _follow(
 
 def _read_result(path: Path, timing: dict[str, float]) -> JobResult:
     with h5py.File(path, "r") as file:
-        layers = file.get("layers", {})
-        recorded = tuple(layers[str(index)][()] for index in range(len(layers)))
-        return JobResult(file["outputs"][()], recorded, timing)
+        layers, currents, membranes = (_recorded(file, name) for name in ("layers", "u", "v"))
+        return JobResult(file["outputs"][()], layers, timing, currents, membranes)
+
+
+def _recorded(file: Any, name: str) -> tuple[Any, ...]:
+    found = file.get(name, {})
+    return tuple(found[str(index)][()] for index in range(len(found)))
 
 
 class LoihiTarget:

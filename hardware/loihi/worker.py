@@ -19,11 +19,13 @@
     python worker.py FOLDER
 
 FOLDER holds `jobs.json`: {"parent": pid, "shm_prefix": "hs-1a2b", "jobs": [{"net", "spikes",
-"result", "record_layers"}, …]}. The worker reads nothing else: a netx file says what its network is
-and how long a recording lasts, and `spikes` is an HDF5 file with the dataset `spikes`, (B, T, C, H,
-W) of uint8. `result` becomes an HDF5 file with `outputs` (B, T, N) of int32 and, when asked for,
-`layers/<i>` (B, T, N) of uint8, neurons in (C, H, W) order. Standard output carries one JSON object
-a line; everything that Lava prints goes to standard error.
+"result", "record_layers", "record_states", "says"}, …]}. The worker reads nothing else: a netx file
+says what its network is and how long a recording lasts, or `says` does for a file of lava-dl's own
+({"readout", "steps", "input_max"}), and `spikes` is an HDF5 file with the dataset `spikes`,
+(B, T, C, H, W) of uint8. `result` becomes an HDF5 file with `outputs` (B, T, N) of int32 and, when
+asked for, `layers/<i>` (B, T, N) of uint8, `u/<i>` and `v/<i>` (B, T, N) of int32, neurons in
+(C, H, W) order. Standard output carries one JSON object a line; everything that Lava prints goes to
+standard error.
 
 Axes: `B` recording, `T` step, `C` channel, `H` height, `W` width, `N` neuron.
 """

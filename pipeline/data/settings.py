@@ -76,7 +76,13 @@ class Folder(Model):
         return self
 
 
-Source = SaccadeMnist | NMnist | DVSGesture | Folder
+class NoRecordings(Model):
+    """None: a network from elsewhere that is converted and deployed, but not measured."""
+
+    kind: Literal["none"]
+
+
+Source = SaccadeMnist | NMnist | DVSGesture | Folder | NoRecordings
 
 
 class Binning(Model):
@@ -145,6 +151,8 @@ def sensor_of(source: Source) -> tuple[int, int]:
             return 128, 128
         case Folder():
             return source.sensor
+        case NoRecordings():
+            return 1, 1
         case _:
             assert_never(source)
 
@@ -154,7 +162,7 @@ def duration_us(settings: DataSettings) -> int:
     if settings.binning.duration_ms is not None:
         return round(settings.binning.duration_ms * _US_PER_MS)
     match settings.source:
-        case SaccadeMnist() | NMnist() | Folder():
+        case SaccadeMnist() | NMnist() | Folder() | NoRecordings():
             return 315_000
         case DVSGesture():
             return 1_500_000

@@ -30,6 +30,7 @@ from pipeline.data.settings import (
     DVSGesture,
     Folder,
     NMnist,
+    NoRecordings,
     SaccadeMnist,
     Source,
     duration_us,
@@ -84,6 +85,11 @@ def listing(source: Source, split: Split, limit: int | None = None) -> Listing:
             found = _folder_listing(source, split)
         case Folder():
             found = _fold_listing(source, split)
+        case NoRecordings():
+            raise HardspikeError(
+                "data.source: found kind none, which has no recordings; "
+                "`hardspike import FILE --data CONFIG.yaml` takes those of an experiment"
+            )
         case _:
             assert_never(source)
     return found.take(limited(found.labels_B, limit))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.study.packages import PackagesUnavailableError
 from export.network import LIF, Conv, Dense, Layer, LoihiLIF, Network, Readout
 from export.netx_file import write_netx
 from hardware.neurobench_measures import Tally, item_bytes, membrane_updates
@@ -22,11 +23,7 @@ from hardware.reference import (
     neuron_bias,
     synapse_product,
 )
-from tests.conformance.neurobench_package import (
-    PackageUnavailableError,
-    package_folder,
-    run_twin,
-)
+from tests.conformance.neurobench_package import NEUROBENCH, run_twin
 
 STEPS, COUNT = 8, 6
 TWIN_CONSTANTS_BYTES = 20
@@ -137,8 +134,8 @@ def layer_json(layer: Layer[Any]) -> dict[str, Any]:
 def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Case, dict[str, Any]]]:
     """Every case with what the package says of it; its outputs are those of the twin."""
     try:
-        package_folder()
-    except PackageUnavailableError as error:
+        NEUROBENCH.folder()
+    except PackagesUnavailableError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("neurobench")
     made, listed = cases(folder), []

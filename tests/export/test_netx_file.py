@@ -122,10 +122,10 @@ DAMAGE: dict[str, tuple[Callable[[Any], None], str]] = {
     "graded": (_replace("layer/1/neuron/gradedSpike", 1), "neuron/gradedSpike: found 1, allowed 0"),
     "decay 0": (_replace("layer/1/neuron/iDecay", -1), "current_decay: found -2, allowed"),
     "leak": (_replace("layer/1/neuron/vDecay", 4097), "membrane_decay: found 4097, allowed"),
-    "threshold": (_replace("layer/1/neuron/vThMant", 1 << 17), "threshold: found 131072, allowed"),
+    "threshold": (_replace("layer/1/neuron/vThMant", 1 << 18), "threshold: found 262144, allowed"),
     "stride 0": (_replace("layer/1/stride", [0, 1]), "layer/1/stride: found"),
     "padding": (_replace("layer/1/padding", [-1, 0]), "layer/1/padding: found"),
-    "groups": (_replace("layer/1/groups", 2), "layer/1: dilation and groups"),
+    "groups": (_replace("layer/1/groups", 3), "layer/1/weight: conv groups"),
     "shape": (_replace("layer/1/shape", [4, 6, 5]), "layer/1/shape: found"),
     "input shape": (_replace("layer/0/shape", [2, 9]), "layer/0/shape: found int64"),
     "empty input": (_replace("layer/0/shape", [2, 0, 7]), "layer/0/shape: found"),
@@ -175,7 +175,7 @@ def test_a_truncated_file_ends_in_one_line(share: float, tmp_path: Path) -> None
 
 
 def test_an_absent_file_ends_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(HardspikeError, match=r"none\.net: cannot be read as netx"):
+    with pytest.raises(HardspikeError, match=r"none\.net: found no file there"):
         read_netx(tmp_path / "none.net")
 
 

@@ -37,7 +37,7 @@ def test_overrides_are_typed_values_and_reach_into_lists() -> None:
     )
     assert isinstance(config.train, SAST)
     assert config.train.rho == 0.2
-    assert config.network.layers[1].model_dump()["units"] == 48
+    assert config.layers.layers[1].model_dump()["units"] == 48
     assert isinstance(config.train.optimizer, SGD)
     assert isinstance(config.data.source, SaccadeMnist)
 

@@ -1,0 +1,1 @@
+"""The study of interoperability: what four toolkits write as NIR, read of it, and make of it."""

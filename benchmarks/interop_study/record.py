@@ -1,0 +1,122 @@
+"""What the study found, as it stands in `docs/studies/interop.json`."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from export.errors import HardspikeError
+from export.files import read_json, write_json
+
+SCHEMA = "hardspike.interop/1"
+
+Status = Literal["equal", "explained", "refused", "unexplained"]
+Direction = Literal["theirs to ours", "ours to theirs"]
+COUNTED = ("equal", "explained", "equal_with_options", "refused", "refused_here", "unexplained")
+HERE = "hardspike: "
+"""What the cause of a refusal begins with that is not the toolkit's."""
+COUNTED_ELSEWHERE = (
+    "netx_files_tried",
+    "netx_files_equal",
+    "hostile_files_tried",
+    "hostile_files_refused",
+    "cnn_sinabs_recordings",
+    "cnn_sinabs_float_accuracy",
+    "cnn_sinabs_8bit_accuracy",
+)
+"""Figures of the same page that other commands measure; they are kept as found, null until then."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Cell(_Model):
+    """One network, one toolkit, one direction.
+
+    `equal`: every spike is, under NIR's plain reading. `explained`: not so, but with `changes`, the
+    smallest set of known departures, all but `rounded` decisions, which lie within `margin` of the
+    threshold; where it has a cause too, that is the import's refusal without `options`. `refused`:
+    `cause` says by whom, at what stage and why. `unexplained` is a fault of this study. `places`
+    were compared and `differing` of them differ, first at `first`.
+    `prepared` is the rewrite of the file, where it is not as written. `options` are those of
+    `hardspike import` with which it gives the toolkit's spikes, where there are such.
+    """
+
+    toolkit: str
+    direction: Direction
+    network: str
+    status: Status
+    prepared: str = ""
+    changes: tuple[str, ...] = ()
+    options: str = ""
+    rounded: int = 0
+    margin: float = 0.0
+    places: int = 0
+    differing: int = 0
+    first: str = ""
+    cause: str = ""
+
+
+class Study(_Model):
+    """All cells, the versions they were found with, and figures from elsewhere."""
+
+    versions: dict[str, dict[str, str]]
+    absent: dict[str, str]
+    cells: tuple[Cell, ...]
+    elsewhere: dict[str, float | None]
+
+
+def count(cells: tuple[Cell, ...]) -> dict[str, int]:
+    """Return how many cells there are of each status, and of two kinds within them."""
+    found = dict.fromkeys(COUNTED, 0)
+    for cell in cells:
+        found[cell.status] += 1
+        found["equal_with_options"] += bool(cell.options)
+        found["refused_here"] += cell.status == "refused" and cell.cause.startswith(HERE)
+    return found
+
+
+def counts(study: Study) -> dict[str, Any]:
+    """Return toolkit → direction → status → number of cells."""
+    return {
+        toolkit: {
+            direction: count(_of(study, toolkit, direction))
+            for direction in ("theirs to ours", "ours to theirs")
+        }
+        for toolkit in study.versions
+    }
+
+
+def _of(study: Study, toolkit: str, direction: str) -> tuple[Cell, ...]:
+    return tuple(
+        cell for cell in study.cells if (cell.toolkit, cell.direction) == (toolkit, direction)
+    )
+
+
+def write_study(study: Study, path: Path) -> None:
+    """Write a study and its counts."""
+    tree = study.model_dump(mode="json")
+    write_json(path, {"schema": SCHEMA, "counts": counts(study), **tree})
+
+
+def read_study(path: Path) -> Study | None:
+    """Read a study; None where there is no file.
+
+    Raises:
+        HardspikeError: the file is damaged or of another schema, a line a fault.
+    """
+    if not path.exists():
+        return None
+    tree = read_json(path)
+    found = tree.pop("schema", None) if isinstance(tree, dict) else None
+    if found != SCHEMA:
+        raise HardspikeError(f"{path}: schema: found {found!r}, allowed {SCHEMA!r}")
+    tree.pop("counts", None)
+    try:
+        return Study.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        raise HardspikeError(
+            *(f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        ) from error

@@ -1,0 +1,263 @@
+"""The cells of the matrix: every toolkit, both directions, every network."""
+
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from benchmarks.interop_study.explain import difference, explain
+from benchmarks.interop_study.importer import run_imported
+from benchmarks.interop_study.ours import DT, NETWORKS, PREPARATIONS, STEPS
+from benchmarks.interop_study.reading import Reading, evaluate, fires, read_graph
+from benchmarks.interop_study.record import COUNTED_ELSEWHERE, HERE, Cell, Study
+from benchmarks.interop_study.settings import COUNT, SEED, TOOLKITS, Toolkit
+from benchmarks.interop_study.workers import Answer, Job, run_jobs
+from benchmarks.study.packages import PackagesUnavailableError
+from export.errors import HardspikeError
+from export.network import Array, HardSpikeNetwork, Reset
+from export.nir_graph import write_nir
+from hardware.reference import run_float
+
+Say = Callable[[str], None]
+_RATE = 0.3
+_NETWORK = re.compile(r'^    "([a-z-]+)": ', re.MULTILINE)
+
+
+def run_study(names: Sequence[str], before: Study | None, say: Say) -> Study:
+    """Run the named toolkits and keep of `before` what they do not replace."""
+    versions = dict(before.versions) if before else {}
+    absent = {
+        name: why for name, why in (before.absent if before else {}).items() if name not in names
+    }
+    cells = [cell for cell in (before.cells if before else ()) if cell.toolkit not in names]
+    for toolkit in TOOLKITS:
+        if toolkit.name not in names:
+            continue
+        say(f"{toolkit.title}: its packages, then its networks and ours")
+        try:
+            versions[toolkit.name], found = run_toolkit(toolkit)
+        except PackagesUnavailableError as error:
+            absent[toolkit.name] = str(error)
+            versions.pop(toolkit.name, None)
+            say(f"{toolkit.title}: not here ({error})")
+            continue
+        cells += found
+        for cell in found:
+            say(f"{toolkit.title}  {cell.direction}  {cell.network} {cell.prepared}: {cell.status}")
+    elsewhere = dict.fromkeys(COUNTED_ELSEWHERE) | (before.elsewhere if before else {})
+    order = [toolkit.name for toolkit in TOOLKITS]
+    return Study(
+        versions={name: versions[name] for name in order if name in versions},
+        absent=absent,
+        cells=tuple(sorted(cells, key=lambda cell: order.index(cell.toolkit))),
+        elsewhere=elsewhere,
+    )
+
+
+def run_toolkit(toolkit: Toolkit) -> tuple[dict[str, str], list[Cell]]:
+    """Return a toolkit's versions and its cells, both directions.
+
+    Raises:
+        PackagesUnavailableError: its packages cannot be had.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        jobs = [Job("export", name, f"theirs-{name}") for name in their_networks(toolkit)]
+        files = write_ours(toolkit, folder)
+        jobs += [Job("run", one.network, stem, one.told.dt) for stem, one in files.items()]
+        versions, answers = run_jobs(toolkit, folder, jobs)
+        cells = [
+            _theirs(toolkit, answer)
+            if answer.job.kind == "export"
+            else _ours(toolkit, answer, files[answer.job.file])
+            for answer in answers
+        ]
+    return versions, cells
+
+
+def their_networks(toolkit: Toolkit) -> list[str]:
+    """Return the names of the networks that a worker builds, without importing it."""
+    text = toolkit.worker.read_text(encoding="utf-8")
+    return _NETWORK.findall(text[text.index("NETWORKS = {") :])
+
+
+@dataclass(frozen=True)
+class OurFile:
+    """A network of ours as a file: how it was prepared, and the reading that it is right under."""
+
+    network: str
+    prepared: str
+    told: Reading
+
+
+def write_ours(toolkit: Toolkit, folder: Path) -> dict[str, OurFile]:
+    """Write our networks for a toolkit, with inputs; return them by stem."""
+    files = {}
+    for name, make in NETWORKS.items():
+        network = make()
+        fitting = [one for one in PREPARATIONS[toolkit.name] if name in one.networks]
+        for preparation in (None, *fitting):
+            title = preparation.name if preparation else ""
+            stem = f"ours-{name}-{title.replace(' ', '-').replace('.', '')}"
+            told = Reading(DT)
+            if preparation is None:
+                write_nir(network, folder / f"{stem}.nir")
+            else:
+                preparation.write(network, folder / f"{stem}.nir")
+                told = replace(Reading(preparation.dt), **preparation.reading)
+            save_file({"input": _inputs(network).astype(np.float32)}, folder / f"{stem}.input")
+            files[stem] = OurFile(name, title, told)
+    return files
+
+
+def _inputs(network: HardSpikeNetwork) -> Array:
+    random = np.random.default_rng([SEED, 3])
+    return (random.random((COUNT, STEPS, *network.input_shape)) < _RATE).astype(np.uint8)
+
+
+def _theirs(toolkit: Toolkit, answer: Answer) -> Cell:
+    """Compare what a toolkit's network did in it with what its file does here."""
+    cell = Cell(
+        toolkit=toolkit.name,
+        direction="theirs to ours",
+        network=answer.job.name,
+        status="refused",
+    )
+    if answer.status != "ok":
+        cause = f"{toolkit.title}, {answer.stage}: {answer.cause}"
+        return cell.model_copy(update={"cause": cause})
+    graph = read_graph(answer.graph_path)
+    inputs, modules = answer.tensors()
+    theirs, told = by_node(graph, modules), Reading(toolkit.dt)
+    try:
+        ours = run_imported(answer.graph_path, inputs, toolkit.dt)
+    except HardspikeError as error:
+        cause = f"{HERE}{str(error).replace(str(answer.graph_path), answer.graph_path.name)}"
+        found = _compared(cell, graph, inputs, theirs, None, toolkit, told)
+        found = _with_options(found, answer, toolkit)
+        status = found.status if found.options else "refused"
+        return found.model_copy(update={"status": status, "cause": cause})
+    found = _compared(cell, graph, inputs, theirs, ours, toolkit, told)
+    return _with_options(found, answer, toolkit)
+
+
+def by_node(graph: Any, modules: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the outputs under the names of the nodes: a recurrent module's neuron is `….lif`.
+
+    Raises:
+        HardspikeError: a module has no node.
+    """
+    found = {}
+    for module, values in modules.items():
+        names = [name for name in (module, f"{module}.lif") if name in graph.nodes]
+        if not names:
+            raise HardspikeError(f"module {module}: found no node of its name in the file")
+        found[names[0]] = values
+    return found
+
+
+def _ours(toolkit: Toolkit, answer: Answer, file: OurFile) -> Cell:
+    """Compare what our file does in a toolkit with what the network does here."""
+    cell = Cell(
+        toolkit=toolkit.name,
+        direction="ours to theirs",
+        network=file.network,
+        prepared=file.prepared,
+        status="refused",
+    )
+    if answer.status != "ok":
+        cause = f"{toolkit.title}, {answer.stage}: {answer.cause}"
+        return cell.model_copy(update={"cause": cause})
+    graph = read_graph(answer.graph_path)
+    inputs, theirs = answer.tensors()
+    expected = _expected(file.network, graph)
+    return _compared(cell, graph, inputs, theirs, expected, toolkit, file.told)
+
+
+def _expected(name: str, graph: Any) -> dict[str, Array]:
+    """Return what the reference computes for our network, (B, T, N), by node."""
+    network = NETWORKS[name]()
+    trace = run_float(network, _inputs(network))
+    last = f"{network.layers[-1].name}.neuron"
+    found: dict[str, Array] = {f"{key}.neuron": one for key, one in trace.spikes_BTN.items()}
+    if not fires(graph.nodes[last]):
+        found[last] = trace.membranes_BTN
+    return found
+
+
+def _compared(
+    cell: Cell,
+    graph: Any,
+    inputs: Array,
+    theirs: Mapping[str, Array],
+    ours: Mapping[str, Array] | None,
+    toolkit: Toolkit,
+    told: Reading,
+) -> Cell:
+    """Fill in a cell from both runs.
+
+    What is explained is the reading of the graph; so `ours` must be what that reading gives, but
+    for rounding.
+    """
+    plain = evaluate(graph, inputs, told).outputs
+    if ours is None:
+        ours = plain
+    if odd := [name for name, values in theirs.items() if values.size != ours[name].size]:
+        shapes = f"{theirs[odd[0]].shape[2:]}, allowed {ours[odd[0]].shape[2:]}"
+        cause = f"{toolkit.title}, run: node {odd[0]}: found outputs of {shapes}"
+        return cell.model_copy(update={"status": "refused", "cause": cause})
+    ours = {name: ours[name].reshape(values.shape) for name, values in theirs.items()}
+    if explain(graph, inputs, ours, told, ()) is None:
+        slip = difference(graph, plain, ours)
+        cause = f"hardspike's own run departs from the reading it was told at {slip.first}"
+        return cell.model_copy(update={"status": "unexplained", "cause": cause})
+    found = difference(graph, ours, theirs)
+    facts: dict[str, Any] = {
+        "places": found.places,
+        "differing": found.differing,
+        "first": found.first,
+    }
+    if not found.differing:
+        return cell.model_copy(update={**facts, "status": "equal"})
+    why = explain(graph, inputs, theirs, told, toolkit.changes)
+    if why is None:
+        cause = "no set of known departures makes the spikes equal"
+        return cell.model_copy(update={**facts, "status": "unexplained", "cause": cause})
+    return cell.model_copy(
+        update={
+            **facts,
+            "status": "explained",
+            "changes": tuple(change.name for change in why.changes),
+            "rounded": why.rounded,
+            "margin": why.margin,
+        }
+    )
+
+
+def _with_options(cell: Cell, answer: Answer, toolkit: Toolkit) -> Cell:
+    """Tell the import what explains a cell, where it can be told, and see that it was so.
+
+    A file that it refuses with these options too stays as it is.
+    """
+    changes = [change for change in toolkit.changes if change.name in cell.changes]
+    if not changes or not all(change.option for change in changes):
+        return cell
+    reading = Reading(toolkit.dt)
+    for change in changes:
+        reading = change.applied(reading)
+    graph = read_graph(answer.graph_path)
+    inputs, modules = answer.tensors()
+    reset: Reset = "subtract" if reading.reset == "subtract" else "zero"
+    try:
+        ours = run_imported(answer.graph_path, inputs, reading.dt, reset)
+    except HardspikeError:
+        return cell
+    if difference(graph, ours, by_node(graph, modules)).differing > cell.rounded:
+        cause = "the import gives other spikes with the options that should make them equal"
+        return cell.model_copy(update={"status": "unexplained", "cause": cause})
+    return cell.model_copy(update={"options": " ".join(change.option for change in changes)})

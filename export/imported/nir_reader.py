@@ -1,0 +1,339 @@
+"""NIR files that nobody vouches for, as graphs.
+
+The file is opened by `export.hdf5_guard`, so what is read is bounded, and no code of the nir package
+runs on it. A graph inside a graph becomes part of the outer one, its nodes named `outer.inner`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from export.errors import HardspikeError
+from export.hdf5_guard import open_guarded
+from export.imported.graph import (
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    Delay,
+    Edge,
+    Flatten,
+    Graph,
+    Input,
+    Linear,
+    Neuron,
+    Node,
+    Output,
+    Scale,
+    SumPool2d,
+    Threshold,
+)
+from export.network import Array, Shape
+
+MOST_NODES, MOST_EDGES, LONGEST_NAME = 400, 1600, 200
+MOST_BYTES = 64 << 20
+"""Of a file's numbers: rewriting them takes several times as much."""
+KINDS = (
+    *("Affine", "AvgPool2d", "Conv1d", "Conv2d", "CubaLI", "CubaLIF", "Delay", "Flatten", "I", "IF"),
+    *("Input", "LI", "LIF", "Linear", "NIRGraph", "Output", "Scale", "SumPool2d", "Threshold"),
+)
+"""Every node of NIR 1.0.8."""
+_NEURONS = {
+    "LIF": ("tau", "v_leak", "v_threshold"),
+    "IF": ("v_threshold",),
+    "LI": ("tau", "v_leak"),
+    "I": (),
+    "CubaLIF": ("tau_mem", "tau_syn", "v_leak", "v_threshold"),
+    "CubaLI": ("tau_mem", "tau_syn", "v_leak"),
+}
+
+
+def read_nir_graph(path: Path, limit_bytes: int = MOST_BYTES) -> Graph:
+    """Read a NIR file.
+
+    Raises:
+        HardspikeError: the file is absent, damaged or hostile; holds a node of an unknown type or
+            without one of its fields; or edges that name no node. One line with file and node.
+    """
+    with open_guarded(path, limit_bytes) as file:
+        root = file.get("node")
+        if not isinstance(root, h5py.Group):
+            raise HardspikeError("node: found none, allowed is a NIR file with a graph in it")
+        nodes, edges = _graph(_Fields(root, "node"), "")
+        metadata = _metadata(root)
+    return Graph(nodes, tuple(dict.fromkeys(edges)), metadata)
+
+
+class _Fields:
+    """The datasets of one node, with faults that name it."""
+
+    def __init__(self, group: Any, name: str) -> None:
+        self.group, self.name = group, name
+
+    def data(self, key: str) -> Any:
+        """Return the data set `key`, or None."""
+        found = self.group.get(key)
+        return found if isinstance(found, h5py.Dataset) else None
+
+    def numbers(self, key: str) -> Array:
+        """Return a floating-point array: float32 as it is, all else as float64."""
+        found = self.data(key)
+        if found is None:
+            raise HardspikeError(f"node {self.name}: {key}: the field is missing")
+        if found.dtype.kind not in "iufb" or found.size == 0:
+            raise HardspikeError(
+                f"node {self.name}: {key}: found {found.dtype} of shape {found.shape}, "
+                "allowed numbers"
+            )
+        values = np.asarray(found[()])
+        return values if values.dtype == np.float32 else values.astype(np.float64)
+
+    def integers(self, key: str, count: int, lowest: int) -> Shape:
+        """Return so many integers; one stands for all."""
+        values = np.atleast_1d(self.numbers(key)).ravel()
+        whole = np.isfinite(values).all() and (values == np.rint(values)).all()
+        if not whole or len(values) not in (1, count) or not _within(values, lowest):
+            raise HardspikeError(
+                f"node {self.name}: {key}: found {_short(values)}, "
+                f"allowed {count} integers from {lowest} to {_LARGEST}"
+            )
+        spread = values if len(values) == count else np.repeat(values, count)
+        return tuple(int(value) for value in spread)
+
+    def text(self, key: str) -> str | None:
+        """Return text, or None where the field is none."""
+        found = self.data(key)
+        if found is None or found.dtype.kind not in "OS" or found.size != 1:
+            return None
+        return _text(np.asarray(found[()]).reshape(())[()])
+
+
+_LARGEST = 1 << 20
+
+
+def _within(values: Array, lowest: int) -> bool:
+    return bool(values.min() >= lowest and values.max() <= _LARGEST)
+
+
+def _short(values: Array) -> str:
+    return " ".join(str(values.tolist()[:4]).split())
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _metadata(group: Any) -> dict[str, str]:
+    found = group.get("metadata")
+    if not isinstance(found, h5py.Group):
+        return {}
+    fields = _Fields(found, "metadata")
+    return {key: text for key in found if (text := fields.text(key)) is not None}
+
+
+def _graph(fields: _Fields, prefix: str) -> tuple[dict[str, Node], list[Edge]]:
+    group = fields.group.get("nodes")
+    if not isinstance(group, h5py.Group) or len(group) > MOST_NODES:
+        count = "no nodes" if not isinstance(group, h5py.Group) else f"{len(group)} nodes"
+        raise HardspikeError(f"{fields.name}: found {count}, allowed 1 to {MOST_NODES}")
+    nodes: dict[str, Node] = {}
+    edges, inner = _edges(fields, prefix), dict[str, Graph]()
+    for key in group:
+        name = f"{prefix}{key}"
+        if not isinstance(group[key], h5py.Group) or len(name) > LONGEST_NAME:
+            raise HardspikeError(f"node {name[:LONGEST_NAME]}: found no node with a short name")
+        node = _Fields(group[key], name)
+        if node.text("type") == "NIRGraph":
+            below, inside = _graph(node, f"{name}.")
+            inner[name] = Graph(below, tuple(inside))
+        else:
+            nodes[name] = _node(node)
+    unknown = sorted({end for edge in edges for end in edge} - nodes.keys() - inner.keys())
+    if unknown:
+        raise HardspikeError(f"edges: found {unknown[0]!r}, allowed is the name of a node")
+    for name, graph in inner.items():
+        nodes, edges = _inlined(nodes, edges, name, graph)
+    if len(nodes) > MOST_NODES or len(edges) > MOST_EDGES:
+        raise HardspikeError(
+            f"found {len(nodes)} nodes and {len(edges)} edges, "
+            f"allowed up to {MOST_NODES} and {MOST_EDGES}"
+        )
+    return nodes, edges
+
+
+def _inlined(
+    nodes: dict[str, Node], edges: list[Edge], name: str, inner: Graph
+) -> tuple[dict[str, Node], list[Edge]]:
+    """Put a graph in the place of the node `name`."""
+    try:
+        first, last = inner.the_one(Input), inner.the_one(Output)
+    except HardspikeError as error:
+        raise HardspikeError(f"node {name} (NIRGraph): {error}") from error
+    edges = [
+        (last if source == name else source, first if target == name else target)
+        for source, target in edges
+    ]
+    whole = Graph({**nodes, **inner.nodes}, (*edges, *inner.edges))
+    whole = whole.without(first).without(last)
+    return whole.nodes, list(whole.edges)
+
+
+def _edges(fields: _Fields, prefix: str) -> list[Edge]:
+    found = fields.data("edges")
+    if found is None or found.dtype.kind not in "OS" or found.ndim != 2 or found.shape[1] != 2:
+        raise HardspikeError(f"{fields.name}: edges: found no pairs of names")
+    if len(found) > MOST_EDGES:
+        raise HardspikeError(f"edges: found {len(found)}, allowed up to {MOST_EDGES}")
+    pairs = [(prefix + _text(one), prefix + _text(two)) for one, two in found[()]]
+    return list(dict.fromkeys(pairs))
+
+
+def _node(fields: _Fields) -> Node:
+    kind = fields.text("type")
+    match kind:
+        case "Input":
+            return Input(_shape(fields))
+        case "Output":
+            return Output()
+        case "Affine" | "Linear":
+            return Linear(_weight(fields, 2), fields.numbers("bias") if kind == "Affine" else None)
+        case "Conv1d":
+            return _conv1d(fields)
+        case "Conv2d":
+            return _conv2d(fields)
+        case "SumPool2d" | "AvgPool2d":
+            kernel, stride = (_pair(fields.integers(key, 2, 1)) for key in ("kernel_size", "stride"))
+            pool = SumPool2d if kind == "SumPool2d" else AvgPool2d
+            return pool(kernel, stride, _pair(fields.integers("padding", 2, 0)))
+        case "Flatten":
+            return Flatten(
+                fields.integers("start_dim", 1, -8)[0], fields.integers("end_dim", 1, -8)[0]
+            )
+        case "Scale":
+            return Scale(fields.numbers("scale"))
+        case "Delay":
+            return Delay(fields.numbers("delay"))
+        case "Threshold":
+            return Threshold(fields.numbers("threshold"))
+        case str() if kind in _NEURONS:
+            return _neuron(fields, kind)
+        case _:
+            raise HardspikeError(
+                f"node {fields.name}: type: found {(kind or 'none')[:40]!r}, allowed {', '.join(KINDS)}"
+            )
+
+
+def _shape(fields: _Fields) -> Shape | None:
+    """Return the input's shape, None where the file has none."""
+    found = fields.data("shape")
+    if found is None or found.size == 0 or found.dtype.kind not in "iu":
+        return None
+    sizes = tuple(int(size) for size in np.atleast_1d(found[()]).ravel())
+    if len(sizes) > 8 or not all(1 <= size <= _LARGEST for size in sizes):
+        raise HardspikeError(
+            f"node {fields.name}: shape: found {_short(np.array(sizes))}, allowed sizes from 1"
+        )
+    return sizes
+
+
+def _weight(fields: _Fields, axes: int) -> Array:
+    weight = fields.numbers("weight")
+    if weight.ndim != axes:
+        raise HardspikeError(
+            f"node {fields.name}: weight: found shape {weight.shape}, allowed {axes} axes"
+        )
+    return weight
+
+
+def _bias(fields: _Fields, outputs: int) -> Array | None:
+    """Return a convolution's bias; ours says in the metadata that it had none."""
+    if _metadata(fields.group).get("bias") == "none" or fields.data("bias") is None:
+        return None
+    bias = np.atleast_1d(fields.numbers("bias"))
+    if bias.shape != (outputs,):
+        raise HardspikeError(
+            f"node {fields.name}: bias: found shape {bias.shape}, allowed ({outputs},)"
+        )
+    return bias
+
+
+def _conv1d(fields: _Fields) -> Conv1d:
+    weight = _weight(fields, 3)
+    (stride,), (dilation,) = fields.integers("stride", 1, 1), fields.integers("dilation", 1, 1)
+    padding = _padding(fields, weight.shape[2:], (stride,), (dilation,))
+    (groups,) = fields.integers("groups", 1, 1)
+    _check_groups(fields, weight, groups)
+    return Conv1d(weight, _bias(fields, len(weight)), stride, padding[0], dilation, groups)
+
+
+def _conv2d(fields: _Fields) -> Conv2d:
+    weight = _weight(fields, 4)
+    stride, dilation = (_pair(fields.integers(key, 2, 1)) for key in ("stride", "dilation"))
+    padding = _pair(_padding(fields, weight.shape[2:], stride, dilation))
+    (groups,) = fields.integers("groups", 1, 1)
+    _check_groups(fields, weight, groups)
+    return Conv2d(weight, _bias(fields, len(weight)), stride, padding, dilation, groups)
+
+
+def _check_groups(fields: _Fields, weight: Array, groups: int) -> None:
+    if len(weight) % groups:
+        raise HardspikeError(
+            f"node {fields.name}: groups: found {groups}, allowed a divisor of {len(weight)} outputs"
+        )
+
+
+def _padding(fields: _Fields, kernel: Shape, stride: Shape, dilation: Shape) -> Shape:
+    """Return the padding of each side, for the words `valid` and `same` too."""
+    word = fields.text("padding")
+    if word is None:
+        return fields.integers("padding", len(kernel), 0)
+    if word == "valid":
+        return (0,) * len(kernel)
+    spans = [step * (size - 1) for size, step in zip(kernel, dilation, strict=True)]
+    if word != "same" or any(span % 2 for span in spans) or set(stride) != {1}:
+        raise HardspikeError(
+            f"node {fields.name}: padding: found {word[:40]!r} with a kernel of {kernel} and a stride "
+            f"of {stride}, allowed integers, 'valid', or 'same' for odd kernels of stride 1"
+        )
+    return tuple(span // 2 for span in spans)
+
+
+def _pair(values: Shape) -> tuple[int, int]:
+    return values[0], values[1]
+
+
+def _neuron(fields: _Fields, kind: str) -> Neuron:
+    wanted = _NEURONS[kind]
+    found = {key: fields.numbers(key) for key in ("r", *wanted)}
+    if "v_threshold" in wanted:
+        given = fields.data("v_reset") is not None
+        # A file before NIR 1.0 has no v_reset: its neurons reset to zero.
+        found["v_reset"] = (
+            fields.numbers("v_reset") if given else np.zeros_like(found["v_threshold"])
+        )
+    if kind.startswith("Cuba"):
+        given = fields.data("w_in") is not None
+        found["w_in"] = fields.numbers("w_in") if given else np.ones_like(found["r"])
+        found["tau"] = found.pop("tau_mem")
+    shape = max((value.shape for value in found.values()), key=len)
+    for key, value in found.items():
+        if value.shape not in ((), (1,), shape):
+            raise HardspikeError(
+                f"node {fields.name} ({kind}): {key}: found shape {value.shape}, allowed {shape}"
+            )
+    found = {key: np.broadcast_to(value, shape) for key, value in found.items()}
+    metadata = _metadata(fields.group)
+    return Neuron(
+        kind,
+        **found,
+        decay=_share(metadata.get("decay")),
+        current_decay=_share(metadata.get("current_decay")),
+    )
+
+
+def _share(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

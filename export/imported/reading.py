@@ -1,0 +1,156 @@
+"""From a NIR file and what it leaves open to the contract's float network."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from export.errors import HardspikeError
+from export.imported.graph import Graph, Input, Neuron
+from export.imported.lower import Lowered, TimeBase, lower
+from export.imported.nir_reader import read_nir_graph
+from export.imported.rewrites.rewrite import Applied
+from export.imported.rewrites.run import rewrite_graph
+from export.metadata import TIME_BASE
+from export.network import READOUTS, RESETS, Readout, Reset, Shape
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user says of a file; None leaves it to the file.
+
+    `dt` is a step in the file's own unit of time (seconds, in NIR; toolkits whose neurons count
+    steps write constants for dt = 1). `seconds` is the step of the recordings, `steps` is T.
+    """
+
+    dt: float | None = None
+    reset: Reset | None = None
+    readout: Readout | None = None
+    steps: int | None = None
+    input_shape: tuple[int, int, int] | None = None
+    seconds: float | None = None
+    input_max: int | None = None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What holds after file and user were heard."""
+
+    dt: float
+    reset: Reset
+    base: TimeBase
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedGraph:
+    """A file's graph, what was rewritten, and the network that came of it."""
+
+    graph: Graph
+    settled: Settled
+    rewritten: Graph
+    applied: tuple[Applied, ...]
+    lowered: Lowered
+
+
+def import_nir(path: Path, options: Options) -> ImportedGraph:
+    """Read a NIR file, rewrite its graph and lower it to the contract.
+
+    Raises:
+        HardspikeError: the file cannot be read, leaves something open that matters, or holds what
+            the contract has no place for. One line.
+    """
+    graph = shaped(read_nir_graph(path), options.input_shape)
+    try:
+        settled = settle(graph, options)
+        rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
+        lowered = lower(rewritten, settled.base)
+    except HardspikeError as error:
+        raise HardspikeError(*(f"{path}: {line}" for line in str(error).splitlines())) from error
+    return ImportedGraph(graph, settled, rewritten, tuple(applied), lowered)
+
+
+def shaped(graph: Graph, shape: Shape | None) -> Graph:
+    """Return the graph with a shape at an input that the file left without one."""
+    if shape is None:
+        return graph
+    nodes = {
+        name: Input(shape) if isinstance(node, Input) and node.shape is None else node
+        for name, node in graph.nodes.items()
+    }
+    return replace(graph, nodes=nodes)
+
+
+def settle(graph: Graph, options: Options) -> Settled:
+    """Put together what the file's metadata says and what the user says.
+
+    Raises:
+        HardspikeError: something that matters is said by neither, or otherwise by both.
+    """
+    said = graph.metadata
+    time_base = said.get("time_base", TIME_BASE)
+    if time_base != TIME_BASE:
+        raise HardspikeError(f"time_base: found {time_base[:60]!r}, allowed {TIME_BASE!r}")
+    needs_dt = any(isinstance(node, Neuron) for node in graph.nodes.values())
+    dt = _settled("dt", _number(said, "dt"), options.dt)
+    if dt is None and needs_dt:
+        raise HardspikeError(
+            "dt: the file does not say how long a step is, and its neurons depend on it; give "
+            "--dt in the file's unit of time (1 where the toolkit counts in steps, as sinabs does)"
+        )
+    if dt is not None and not 0 < dt < math.inf:
+        raise HardspikeError(f"dt: found {dt}, allowed above 0")
+    fires = any(isinstance(node, Neuron) and node.v_threshold is not None for node in graph.nodes.values())
+    reset = _settled("reset", said.get("reset"), options.reset)
+    if reset is None and fires:
+        raise HardspikeError(
+            "reset: the file does not say what a spike does to the membrane; give --reset zero "
+            "(to v_reset, NIR's own words) or --reset subtract (v_threshold off it, as sinabs, "
+            "snnTorch and SpikingJelly may have trained it)"
+        )
+    if reset not in (None, *RESETS):
+        raise HardspikeError(f"reset: found {reset!r}, allowed {', '.join(RESETS)}")
+    steps = _settled("steps", _whole(said, "steps"), options.steps)
+    if steps is None:
+        raise HardspikeError("steps: the file does not say how many steps a recording has; give --steps")
+    readout = options.readout or said.get("readout")
+    if readout not in (None, *READOUTS):
+        raise HardspikeError(f"readout: found {readout!r}, allowed {', '.join(READOUTS)}")
+    base = TimeBase(
+        steps,
+        dt or 1.0,
+        options.seconds or dt or 1.0,
+        readout,  # type: ignore[arg-type]
+        _classes(said),
+        options.input_max or _whole(said, "input_max") or 1,
+    )
+    return Settled(dt or 1.0, reset or "zero", base)  # type: ignore[arg-type]
+
+
+def _settled(key: str, of_file, of_user):  # type: ignore[no-untyped-def]
+    if of_file is not None and of_user is not None and of_file != of_user:
+        raise HardspikeError(f"{key}: found {of_file} in the file and {of_user} given, allowed is one")
+    return of_user if of_file is None else of_file
+
+
+def _number(said: dict[str, str], key: str) -> float | None:
+    try:
+        return float(said[key]) if key in said else None
+    except ValueError:
+        raise HardspikeError(f"{key}: found {said[key][:40]!r} in the file, allowed a number") from None
+
+
+def _whole(said: dict[str, str], key: str) -> int | None:
+    number = _number(said, key)
+    if number is not None and not number.is_integer():
+        raise HardspikeError(f"{key}: found {number} in the file, allowed a whole number")
+    return None if number is None else int(number)
+
+
+def _classes(said: dict[str, str]) -> tuple[str, ...]:
+    try:
+        names = json.loads(said.get("classes", "[]"))
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise HardspikeError("classes: found no list of names in the file, allowed is one")
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""Networks from elsewhere: `hardspike import`, `hardspike check`, and the stages of their runs."""

@@ -1,0 +1,87 @@
+"""What the chip's integers and the targets make of a network that was imported."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from export.errors import HardspikeError
+from export.imported.checking import GRAPH, Row
+from export.network import LIF, HardSpikeNetwork, Layer
+from hardware.loihi.discretize import discretize
+from hardware.loihi.layer_integers import Demands, at_largest_weight
+
+_FEW_LEVELS = 16
+"""Levels of the largest weight below which a layer's weights count as lost: 4 bits and the sign."""
+_MANY_ZEROED = 0.5
+_SUFFIX = ".neuron"
+
+
+def fixed_point_rows(
+    rows: Sequence[Row], network: HardSpikeNetwork, bits: int, targets: Sequence[str]
+) -> tuple[Row, ...]:
+    """Return the rows with what the integers of `bits` bits and `targets` say of each layer."""
+    faults, remarks = dict[str, list[str]](), dict[str, list[str]]()
+    for layer in network.layers:
+        for target in targets:
+            _note(faults, layer.name, _refusals(layer, target))
+    try:
+        discretize(network, bits)
+    except HardspikeError as error:
+        for line in str(error).splitlines():
+            name, _, says = line.removeprefix("layer ").partition(": ")
+            _note(faults, name if says else GRAPH, [says or line])
+    else:
+        for index, layer in enumerate(network.layers):
+            demands = Demands(bits, 1 if index else network.input_max, 0.0)
+            _note(remarks, layer.name, _losses(layer, demands))
+    known = {row.node for row in rows}
+    marked = [_marked(row, faults, remarks) for row in rows]
+    lost = [says for name, lines in faults.items() for says in lines if _node(name, known) is None]
+    return (*marked, *(Row(GRAPH, "", "unsupported", says) for says in lost))
+
+
+def _note(notes: dict[str, list[str]], name: str, says: Iterable[str]) -> None:
+    notes.setdefault(name, []).extend(says)
+
+
+def _node(layer: str, known: set[str]) -> str | None:
+    """Return the node that a layer is named after."""
+    return next((name for name in (layer, f"{layer}{_SUFFIX}") if name in known), None)
+
+
+def _marked(row: Row, faults: dict[str, list[str]], remarks: dict[str, list[str]]) -> Row:
+    name = row.node.removesuffix(_SUFFIX)
+    said = [*faults.get(row.node, ()), *(faults.get(name, ()) if name != row.node else ())]
+    noted = [*remarks.get(row.node, ()), *(remarks.get(name, ()) if name != row.node else ())]
+    if said and row.is_equal:
+        row = replace(row, status="unsupported", says="; ".join(dict.fromkeys(said)))
+    return replace(row, remarks=(*row.remarks, *noted))
+
+
+def _refusals(layer: Layer[LIF], target: str) -> Iterable[str]:
+    if target == "loihi" and layer.neuron.reset == "subtract":
+        yield (
+            "loihi: a spike takes the membrane to zero there, not the threshold off it; "
+            "run it on reference and onnxruntime, or import it with --reset zero"
+        )
+
+
+def _losses(layer: Layer[Any], demands: Demands) -> Iterable[str]:
+    """Say what 8 bits take from a layer's weights."""
+    fixed = at_largest_weight(layer, demands)
+    weight, whole = layer.synapse.weight, fixed.synapse.weight
+    levels = int(np.abs(whole).max()) // demands.step
+    if levels < _FEW_LEVELS:
+        yield (
+            f"{demands.weight_bits} bits: its largest weight keeps {levels} levels of 127, for its "
+            "threshold, bias or sums reach the end of their registers"
+        )
+    nonzero = weight != 0
+    zeroed = float((whole[nonzero] == 0).mean()) if nonzero.any() else 0.0
+    if zeroed > _MANY_ZEROED:
+        yield (
+            f"{demands.weight_bits} bits: {100 * zeroed:.0f}% of its weights round to zero beside "
+            "its largest; calibration recordings choose another scale"
+        )

@@ -1,0 +1,147 @@
+"""`hardspike import`: a run folder for a network from elsewhere."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from export.errors import HardspikeError
+from export.files import read_json, sha256
+from export.imported.reading import Options
+from export.network import READOUTS, RESETS
+from pipeline.config import Config, Imported
+from pipeline.config_file import config_tree, parse_config, read_tree
+from pipeline.imported.reading import ImportedNetwork, import_network
+from pipeline.printing import print_json
+from pipeline.progress import Reporter
+from pipeline.stages import run_stages
+
+_SOURCE = "import"
+_OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
+"""What an experiment file gives an imported network: not the layers and the training of another."""
+
+
+def add_file_arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the file, and what a user may have to say of it."""
+    command.add_argument("file", metavar="FILE", type=Path, help="NIR file")
+    command.add_argument(
+        "--dt",
+        type=positive,
+        help="length of a step in the file's unit of time: seconds in NIR, 1 where neurons count "
+        "steps; where the file does not say",
+    )
+    command.add_argument(
+        "--reset", choices=RESETS, help="what a spike does to the membrane; where it does not say"
+    )
+    command.add_argument("--readout", choices=READOUTS, help="how the last layer is read")
+    command.add_argument("--steps", type=_steps, metavar="T", help="steps of a recording")
+    command.add_argument(
+        "--input-shape", type=_shape, metavar="C,H,W", help="where the file does not say"
+    )
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `hardspike import`."""
+    add_file_arguments(command)
+    command.add_argument(
+        "--data",
+        type=Path,
+        metavar="CONFIG",
+        help="experiment file whose recordings, conversion and evaluation are taken",
+    )
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="run folder")
+    command.add_argument("--force", action="store_true", help="do it again though it is done")
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """Return what the command line says of the file."""
+    return Options(
+        arguments.dt,
+        arguments.reset,
+        arguments.readout,
+        arguments.steps,
+        arguments.input_shape,
+    )
+
+
+def carry_out(arguments: argparse.Namespace) -> None:
+    """Import a file into a run folder, whose next stage is convert.
+
+    Raises:
+        HardspikeError: faults in the file, the arguments or the experiment file.
+    """
+    reporter = Reporter(arguments.quiet or arguments.json)
+    config = _config(arguments)
+    run: Path = arguments.out
+    run_stages(config, run, ("train",), reporter, arguments.force)
+    found = read_json(run / "train" / "manifest.json")
+    if arguments.json:
+        print_json({"run": str(run), "config": config_tree(config), "outputs": found["outputs"]})
+        return
+    next_stage = f"`hardspike run {run}`" if arguments.data else f"`hardspike convert {run}`"
+    reporter.line(f"{config.name}: imported into {run}; {next_stage} goes on")
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    """Return the config of the run."""
+    file: Path = arguments.file.resolve()
+    tree: dict[str, Any] = {
+        "train": {
+            "method": "imported",
+            "file": str(file),
+            "sha256": sha256(file),
+            "dt": arguments.dt,
+            "reset": arguments.reset,
+            "readout": arguments.readout,
+            "input_shape": arguments.input_shape,
+        }
+    }
+    if arguments.data is not None:
+        given = read_tree(arguments.data)
+        tree |= {key: given[key] for key in _OWN_KEYS if key in given}
+        steps = tree.get("data", {}).get("binning", {}).get("steps")
+        if arguments.steps not in (None, steps):
+            raise HardspikeError(
+                f"--steps: found {arguments.steps}, and {arguments.data} bins recordings into "
+                f"{steps} steps; allowed are equal ones"
+            )
+        return parse_config(tree, str(arguments.data))
+    network = import_network(arguments.file, options_of(arguments)).network
+    tree |= {"name": _name(file), "data": _no_recordings(network.steps, network.dt)}
+    return parse_config(tree, str(arguments.file))
+
+
+def _name(file: Path) -> str:
+    """Return a run's name from a file's."""
+    kept = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in file.stem)
+    return kept.strip("-") or _SOURCE
+
+
+def _no_recordings(steps: int, dt: float) -> dict[str, Any]:
+    binning = {"steps": steps, "duration_ms": steps * dt * 1000}
+    return {"source": {"kind": "none"}, "binning": binning}
+
+
+def positive(text: str) -> float:
+    """Return a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"found {text}, allowed a number above 0")
+    return value
+
+
+def _steps(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"found {text}, allowed 1 to 1000000")
+    return int(text)
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    sizes = text.split(",")
+    if len(sizes) != 3 or not all(size.isdecimal() and 1 <= int(size) <= 65536 for size in sizes):
+        raise argparse.ArgumentTypeError(f"found {text}, allowed C,H,W, three sizes from 1")
+    channels, height, width = map(int, sizes)
+    return channels, height, width

@@ -1,0 +1,113 @@
+"""A file from elsewhere and a config, or options of the command line, to the contract's network."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from export.errors import HardspikeError
+from export.files import sha256
+from export.imported.reading import ImportedGraph, Options, import_nir
+from export.network import FixedPointNetwork, HardSpikeNetwork
+from pipeline.config import Config, Imported
+from pipeline.data.events import COUNT_MAX
+from pipeline.data.settings import DataSettings, NoRecordings, shape_TCHW, step_ms
+from pipeline.imported.formats import format_of
+
+_SECONDS_CLOSE = 1e-6
+"""Relative: how far a file's dt may lie from the recordings' step, which is whole microseconds."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedNetwork:
+    """What a file holds: a float network, or one in Loihi's integers; `graph` where it was NIR."""
+
+    float_network: HardSpikeNetwork | None
+    fixed_network: FixedPointNetwork | None = None
+    graph: ImportedGraph | None = None
+
+    @property
+    def network(self) -> HardSpikeNetwork | FixedPointNetwork:
+        """Whichever it is."""
+        found = self.float_network or self.fixed_network
+        assert found is not None
+        return found
+
+
+def import_network(path: Path, options: Options) -> ImportedNetwork:
+    """Read a network from a NIR file.
+
+    Raises:
+        HardspikeError: the file is of another format, cannot be read, leaves something open that
+            matters, or holds what the contract has no place for. One line.
+    """
+    match format_of(path):
+        case "nir":
+            graph = import_nir(path, options)
+            return ImportedNetwork(graph.lowered.network, graph=graph)
+        case "netx":
+            raise HardspikeError(
+                f"{path}: found netx, allowed is NIR: no reader of netx files from elsewhere is "
+                "here; `hardspike evaluate` runs our own in their run folder"
+            )
+        case "onnx":
+            raise HardspikeError(
+                f"{path}: found ONNX, allowed is NIR: import the model.nir that our own lies beside"
+            )
+
+
+def imported_network(config: Config) -> ImportedNetwork:
+    """Return the network of a run's config, held to its recordings.
+
+    Raises:
+        HardspikeError: the file is absent, is another than was imported, or does not fit the
+            recordings.
+    """
+    wanted = config.train
+    assert isinstance(wanted, Imported)
+    path = Path(wanted.file)
+    if sha256(path) != wanted.sha256:
+        raise HardspikeError(
+            f"{path}: is another file than was imported (its SHA-256 differs from "
+            "train.sha256); import it anew"
+        )
+    found = import_network(path, options_of(config.data, wanted))
+    if not isinstance(config.data.source, NoRecordings):
+        _check_recordings(found.network, config.data, wanted)
+    return found
+
+
+def options_of(data: DataSettings, wanted: Imported) -> Options:
+    """Return what the config says of the file."""
+    options = Options(
+        dt=wanted.dt,
+        reset=wanted.reset,
+        readout=wanted.readout,
+        input_shape=wanted.input_shape,
+        steps=data.binning.steps,
+        seconds=step_ms(data) / 1000,
+    )
+    if isinstance(data.source, NoRecordings):
+        return options
+    channels, height, width = shape_TCHW(data)[1:]
+    counts = data.binning.mode == "count"
+    return replace(
+        options,
+        input_shape=wanted.input_shape or (channels, height, width),
+        input_max=COUNT_MAX if counts else 1,
+    )
+
+
+def _check_recordings(
+    network: HardSpikeNetwork | FixedPointNetwork, data: DataSettings, wanted: Imported
+) -> None:
+    shape = shape_TCHW(data)[1:]
+    if network.input_shape != shape:
+        raise HardspikeError(
+            f"{wanted.file}: takes an input of {network.input_shape}, the recordings have {shape}; "
+            "allowed are equal ones"
+        )
+    seconds = step_ms(data) / 1000
+    if wanted.dt is None and abs(network.dt - seconds) > _SECONDS_CLOSE * seconds:
+        raise HardspikeError(
+            f"{wanted.file}: takes steps of {network.dt:g} s, the recordings' bins are {seconds:g} s; "
+            "allowed are equal ones"
+        )

@@ -1,0 +1,63 @@
+"""The train stage of an imported network: nothing is trained, the network is read and kept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from export.contract_file import read_float_network, write_network
+from export.errors import HardspikeError
+from export.files import write_json
+from export.network import HardSpikeNetwork
+from pipeline.config import Config
+from pipeline.imported.reading import imported_network
+from pipeline.progress import Reporter
+from pipeline.training.history_files import write_history
+
+NETWORK, COST = "network.float.safetensors", "cost.json"
+
+
+def import_stage(config: Config, folder: Path, reporter: Reporter) -> list[str]:
+    """Write the imported network, a cost of nothing and an empty history; return their names.
+
+    Raises:
+        HardspikeError: as `pipeline.imported.reading.imported_network`.
+    """
+    network = imported_network(config).network
+    write_network(network, folder / NETWORK)
+    write_json(folder / COST, _cost())
+    layers = ", ".join(layer.name for layer in network.layers)
+    reporter.line(f"import    {len(network.layers)} layers ({layers}), readout {network.readout}")
+    return [NETWORK, COST, *write_history([], folder, tensorboard=False)]
+
+
+def _cost() -> dict[str, object]:
+    """Return the figures of a training that was none here."""
+    return {
+        "method": "imported",
+        "device": "cpu",
+        "threads": 1,
+        "seconds": 0.0,
+        "samples_per_second": 0.0,
+        "gradient_evaluations": 0,
+        "peak_memory_bytes": 0,
+        "flops": None,
+        "joules": "not trained here",
+        "energy_counter": None,
+        "epochs": 0,
+        "best_epoch": 0,
+    }
+
+
+def load_imported(folder: Path, classes: tuple[str, ...]) -> HardSpikeNetwork:
+    """Return the network that the stage wrote, its outputs named by the recordings' classes.
+
+    Raises:
+        HardspikeError: the file is damaged, or the network has another number of outputs.
+    """
+    network = read_float_network(folder / NETWORK)
+    outputs = network.layers[-1].synapse.weight.shape[0]
+    if classes and len(classes) != outputs:
+        raise HardspikeError(
+            f"{folder / NETWORK}: has {outputs} outputs, the recordings have {len(classes)} "
+            "classes; allowed are as many"
+        )
+    return replace(network, classes=classes or network.classes)
