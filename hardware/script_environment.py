@@ -22,6 +22,8 @@ from hardware.target import Availability, TargetUnavailableError
 FIND_LIMIT_S = 60.0
 PREPARE_LIMIT_S = 600.0
 _LONGEST_CAUSE = 300
+_OF_OURS = {"VIRTUAL_ENV", "PYENV_VERSION", "PYENV_DIR"}
+"""Variables that say which Python runs hardspike, and would hide the worker's."""
 
 Announce = Callable[[str], None]
 """Called with one line when something slow begins."""
@@ -129,7 +131,7 @@ class ScriptEnvironment:
             raise EnvironmentUnavailableError(
                 f"{self.name}: uv is missing ({error}); run `pip install uv`"
             ) from error
-        environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+        environment = {key: value for key, value in os.environ.items() if key not in _OF_OURS}
         try:
             done = subprocess.run(
                 [binary, "--no-progress", *arguments],
