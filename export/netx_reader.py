@@ -106,11 +106,9 @@ def _layer(group: Any, kind: str, given: Shape, below: Layer[LoihiLIF] | None) -
         else None
         for key in ("thresholds", "alive")
     ]
-    recurrent = (
-        Dense(fields.integers(group, "weight_rec", (neurons, neurons)))
-        if kind == "dense_rec"
-        else None
-    )
+    recurrent = None
+    if kind == "dense_rec" or "weight_rec" in group:
+        recurrent = Dense(fields.integers(group, "weight_rec", (neurons, neurons)))
     (du, du_O), (dv, dv_O) = (_decays(group, key, outputs) for key in ("iDecay", "vDecay"))
     return Layer(
         "",

@@ -1,6 +1,6 @@
 """One layer in Loihi's integers under a given scale, and the scales that its registers allow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -149,7 +149,7 @@ def clipped_share(layer: Layer[LIF], scale: float, step: int) -> float:
 def with_numbers(synapse: Synapse, weight: Array, bias: Array | None) -> Synapse:
     """Return the synapse with other numbers."""
     if isinstance(synapse, Conv):
-        return Conv(weight, bias, synapse.stride, synapse.padding)
+        return replace(synapse, weight_OIHW=weight, bias_O=bias)
     return Dense(weight, bias)
 
 
