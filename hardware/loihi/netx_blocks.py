@@ -197,6 +197,14 @@ class Blocks:
         else:
             used = [one >> shift for one in used]
         used = [one.astype(np.int32) for one in used]
+        if any(
+            (one % 2).any() and not (part % 2).any() for one, part in zip(used, parts, strict=True)
+        ):
+            raise self._fault(
+                group,
+                "weight: netx makes -255 of the least, -256, where no weight is above 0: "
+                "allowed -254 and above there",
+            )
         return delay_N, used[0], used[1] if len(used) == 2 else None
 
     def _delay(self, group: Any, weight_OI: Any, recurrent_OO: Any) -> Any:

@@ -90,8 +90,8 @@ def _check_neurons(network: FixedPointNetwork) -> None:
         if layer.neuron.current_decay != NO_FILTER
     ]
     faults += [
-        f"layer {layer.name}: found {', '.join(layer.features)}, allowed is none: this model of the "
-        "chip's cost does not count it"
+        f"layer {layer.name}: found {', '.join(layer.features)}, allowed is none: this model of "
+        "the chip's cost does not count it"
         for layer in network.layers
         if layer.features
     ]
