@@ -9,7 +9,7 @@ import numpy as np
 
 from export import hdf5_fields as fields
 from export.errors import HardspikeError
-from export.hdf5_guard import open_guarded
+from export.hdf5_guard import NETX_BYTES, open_guarded
 from export.network import RESETS, Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape
 from export.registers import register_faults
 
@@ -26,7 +26,7 @@ def read_netx(path: Path) -> FixedPointNetwork:
             type or shape, or overruns its register; an attribute makes no sense. One line, naming
             the file and the field.
     """
-    with open_guarded(path) as file:
+    with open_guarded(path, NETX_BYTES) as file:
         network = _network(file)
     faults = list(register_faults(network))
     if faults:

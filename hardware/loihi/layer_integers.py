@@ -58,7 +58,9 @@ def at_scale(layer: Layer[LIF], scale: float, step: int) -> Layer[LoihiLIF]:
     vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD.maximum
     du = DECAY_ONE - 1 - round(DECAY_ONE * layer.neuron.current_decay)
     if du < 0:
-        raise HardspikeError(f"current_decay {layer.neuron.current_decay} needs du {du}, allowed from 0")
+        raise HardspikeError(
+            f"current_decay {layer.neuron.current_decay} needs du {du}, allowed from 0"
+        )
     synapse = with_numbers(layer.synapse, weight.astype(np.int32), scaled_bias)
     return Layer(
         layer.name,

@@ -145,6 +145,10 @@ def test_a_dense_layer_without_a_neuron_adds_up_for_ever(tmp_path: Path) -> None
 REFUSED: dict[str, tuple[list[Block], str]] = {
     "pool": (blocks({"type": "pool"}), "layer/1: type: found 'pool' (netx cannot load it)"),
     "affine": (blocks({"type": "what"}), "layer/1: type: found 'what' (netx knows no such block)"),
+    "huge input": (
+        [{"type": "input", "shape": np.array([1 << 30]), "neuron": NEURON}, dense(2, 3)],
+        "layer/0: shape: found (1073741824, 1, 1), allowed up to 4194304 neurons",
+    ),
     "late input": ([dense(2, 3), *blocks()], "layer/1: input of shape (3,): allowed"),
     "empty": (blocks(), "layer: found no block with neurons"),
     "nan": (blocks(dense(2, 3, weight=np.full((2, 3), np.nan))), "layer/1/weight: found nan"),
