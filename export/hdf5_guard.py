@@ -20,7 +20,7 @@ from export.errors import HardspikeError
 
 LIMIT_BYTES = 256 << 20
 """Bytes that all data of a file may take in memory, and the file on disk."""
-NETX_BYTES = 64 << 20
+NETX_BYTES = 32 << 20
 """The same of a netx file, whose numbers are held in 32 and looked at in 64 bits."""
 MOST_OBJECTS, MOST_CHUNKS, MOST_DEPTH = 20_000, 65_536, 32
 MOST_TEXTS, TEXT_BYTES = 65_536, 8 << 20
