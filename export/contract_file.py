@@ -32,6 +32,14 @@ _USUAL: dict[type, dict[str, Any]] = {
 }
 """Fields that stand in a file only where they are not this: files from before them have none."""
 
+_OF_NEURONS = {
+    "delay_N": "delay",
+    "dendrite_delay_N": "dendrite_delay",
+    "current_decay_O": "current_decay",
+    "membrane_decay_O": "membrane_decay",
+}
+"""Fields of a layer that are tensors of a file where they are not None."""
+
 
 def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> None:
     """Write `network` to `path` in one step; the same network gives the same bytes.
@@ -48,8 +56,9 @@ def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> 
         tensors[f"{layer.name}.weight"] = np.ascontiguousarray(layer.synapse.weight)
         if layer.synapse.bias_O is not None:
             tensors[f"{layer.name}.bias"] = np.ascontiguousarray(layer.synapse.bias_O)
-        if layer.delay_N is not None:
-            tensors[f"{layer.name}.delay"] = np.ascontiguousarray(layer.delay_N)
+        for field, key in _OF_NEURONS.items():
+            if (values := getattr(layer, field)) is not None:
+                tensors[f"{layer.name}.{key}"] = np.ascontiguousarray(values)
         if layer.recurrent is not None:
             tensors |= _recurrent_tensors(layer.name, layer.recurrent)
         layers.append(_layer_header(layer))
@@ -84,6 +93,8 @@ def _layer_header(layer: Layer[Any]) -> dict[str, Any]:
     header = {"name": layer.name, "neuron": neuron, "scale": layer.scale}
     if isinstance(layer.synapse, Conv):
         header |= {"stride": layer.synapse.stride, "padding": layer.synapse.padding}
+        if layer.synapse.dilation != (1, 1) or layer.synapse.groups != 1:
+            header |= {"dilation": layer.synapse.dilation, "groups": layer.synapse.groups}
     return header
 
 
@@ -130,7 +141,14 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Any], kind: str) -> Layer[A
     }
     weight, bias = tensors[f"{entry['name']}.weight"], tensors.get(f"{entry['name']}.bias")
     synapse: Synapse = (
-        Conv(weight, bias, tuple(entry["stride"]), tuple(entry["padding"]))
+        Conv(
+            weight,
+            bias,
+            tuple(entry["stride"]),
+            tuple(entry["padding"]),
+            tuple(entry.get("dilation", (1, 1))),
+            entry.get("groups", 1),
+        )
         if "stride" in entry
         else Dense(weight, bias)
     )
@@ -141,6 +159,6 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Any], kind: str) -> Layer[A
         synapse,
         _KINDS[kind](**neuron),
         entry["scale"],
-        delay_N=tensors.get(f"{name}.delay"),
+        **{field: tensors.get(f"{name}.{key}") for field, key in _OF_NEURONS.items()},
         recurrent=None if back is None else Dense(back, tensors.get(f"{name}.recurrent.bias")),
     )

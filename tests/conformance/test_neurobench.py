@@ -16,13 +16,9 @@ import pytest
 from benchmarks.study.packages import PackagesUnavailableError
 from export.network import LIF, Conv, Dense, Layer, LoihiLIF, Network, Readout
 from export.netx_file import write_netx
+from hardware.arriving import neuron_bias, synapse_product
 from hardware.neurobench_measures import Tally, item_bytes, membrane_updates
-from hardware.reference import (
-    ReferenceTarget,
-    float_neurons,
-    neuron_bias,
-    synapse_product,
-)
+from hardware.reference import ReferenceTarget, float_neurons
 from tests.conformance.neurobench_package import NEUROBENCH, run_twin
 
 STEPS, COUNT = 8, 6
@@ -124,6 +120,7 @@ def cases(folder: Path) -> dict[str, Case]:
 
 def layer_json(layer: Layer[Any]) -> dict[str, Any]:
     synapse, neuron = layer.synapse, dict(vars(layer.neuron))
+    assert neuron.pop("reset") == "zero"  # the twin has no other
     neuron.pop("current_decay", None)
     if isinstance(synapse, Conv):
         return {"neuron": neuron, "stride": synapse.stride, "padding": synapse.padding}
