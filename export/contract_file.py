@@ -31,6 +31,13 @@ _USUAL: dict[type, dict[str, Any]] = {
     LoihiLIF: {"reset": "zero"},
 }
 """Fields that stand in a file only where they are not this: files from before them have none."""
+_ARRAYS = {
+    "delay": "delay_N",
+    "dendrite_delay": "dendrite_delay_N",
+    "current_decay": "current_decay_O",
+    "membrane_decay": "membrane_decay_O",
+}
+"""Arrays that a layer may have, by their names in a file."""
 
 
 def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> None:
@@ -48,8 +55,9 @@ def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> 
         tensors[f"{layer.name}.weight"] = np.ascontiguousarray(layer.synapse.weight)
         if layer.synapse.bias_O is not None:
             tensors[f"{layer.name}.bias"] = np.ascontiguousarray(layer.synapse.bias_O)
-        if layer.delay_N is not None:
-            tensors[f"{layer.name}.delay"] = np.ascontiguousarray(layer.delay_N)
+        for part, field in _ARRAYS.items():
+            if (values := getattr(layer, field)) is not None:
+                tensors[f"{layer.name}.{part}"] = np.ascontiguousarray(values)
         if layer.recurrent is not None:
             tensors |= _recurrent_tensors(layer.name, layer.recurrent)
         layers.append(_layer_header(layer))
@@ -84,6 +92,10 @@ def _layer_header(layer: Layer[Any]) -> dict[str, Any]:
     header = {"name": layer.name, "neuron": neuron, "scale": layer.scale}
     if isinstance(layer.synapse, Conv):
         header |= {"stride": layer.synapse.stride, "padding": layer.synapse.padding}
+        if layer.synapse.dilation != (1, 1):
+            header["dilation"] = layer.synapse.dilation
+        if layer.synapse.groups != 1:
+            header["groups"] = layer.synapse.groups
     return header
 
 
@@ -130,7 +142,14 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Any], kind: str) -> Layer[A
     }
     weight, bias = tensors[f"{entry['name']}.weight"], tensors.get(f"{entry['name']}.bias")
     synapse: Synapse = (
-        Conv(weight, bias, tuple(entry["stride"]), tuple(entry["padding"]))
+        Conv(
+            weight,
+            bias,
+            tuple(entry["stride"]),
+            tuple(entry["padding"]),
+            tuple(entry.get("dilation", (1, 1))),
+            entry.get("groups", 1),
+        )
         if "stride" in entry
         else Dense(weight, bias)
     )
@@ -141,6 +160,6 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Any], kind: str) -> Layer[A
         synapse,
         _KINDS[kind](**neuron),
         entry["scale"],
-        delay_N=tensors.get(f"{name}.delay"),
+        **{field: tensors.get(f"{name}.{part}") for part, field in _ARRAYS.items()},
         recurrent=None if back is None else Dense(back, tensors.get(f"{name}.recurrent.bias")),
     )

@@ -1,6 +1,6 @@
 """One layer in Loihi's integers under a given scale, and the scales that its registers allow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,7 +58,9 @@ def at_scale(layer: Layer[LIF], scale: float, step: int) -> Layer[LoihiLIF]:
     vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD.maximum
     du = DECAY_ONE - 1 - round(DECAY_ONE * layer.neuron.current_decay)
     if du < 0:
-        raise HardspikeError(f"current_decay {layer.neuron.current_decay} needs du {du}, allowed from 0")
+        raise HardspikeError(
+            f"current_decay {layer.neuron.current_decay} needs du {du}, allowed from 0"
+        )
     synapse = with_numbers(layer.synapse, weight.astype(np.int32), scaled_bias)
     return Layer(
         layer.name,
@@ -149,7 +151,7 @@ def clipped_share(layer: Layer[LIF], scale: float, step: int) -> float:
 def with_numbers(synapse: Synapse, weight: Array, bias: Array | None) -> Synapse:
     """Return the synapse with other numbers."""
     if isinstance(synapse, Conv):
-        return Conv(weight, bias, synapse.stride, synapse.padding)
+        return replace(synapse, weight_OIHW=weight, bias_O=bias)
     return Dense(weight, bias)
 
 

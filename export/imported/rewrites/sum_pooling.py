@@ -14,10 +14,10 @@ P > 0 that must be nothing: windows beyond either end must lie wholly outside,
 
 import numpy as np
 
+from export.errors import HardspikeError
 from export.imported.graph import Conv2d, Graph, SumPool2d
 from export.imported.rewrites.rewrite import Applied, Shapes, exact
 from export.imported.shapes import output_shape
-from export.errors import HardspikeError
 
 
 class FoldSumPooling:
@@ -53,9 +53,7 @@ class FoldSumPooling:
         return after, Applied((name,), f"sum pooling folded into {follower}")
 
 
-def _nothing_beyond(
-    pool: SumPool2d, axis: int, length: int, pooled: tuple[int, ...]
-) -> bool:
+def _nothing_beyond(pool: SumPool2d, axis: int, length: int, pooled: tuple[int, ...]) -> bool:
     kernel, stride, padding = pool.kernel[axis], pool.stride[axis], pool.padding[axis]
     return kernel <= stride + padding and pooled[1 + axis] * stride >= length + padding
 
