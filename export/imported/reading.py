@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from export.errors import HardspikeError
 from export.imported.graph import Graph, Input, Neuron
@@ -130,7 +130,7 @@ def settle(graph: Graph, options: Options) -> Settled:
         _classes(said),
         options.input_max or _whole(said, "input_max") or 1,
     )
-    return Settled(dt or 1.0, cast(Reset, reset or "zero"), base)
+    return Settled(dt or 1.0, reset or "zero", base)
 
 
 def _settled(key: str, of_file: Said | None, of_user: Said | None) -> Said | None:
