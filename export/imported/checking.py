@@ -42,7 +42,7 @@ from export.network import Array, Dense, HardSpikeNetwork, Shape
 
 Status = Literal["exact", "equivalent", "approximated", "unsupported"]
 _PROBE_STEPS, _PROBE_RECORDINGS, _PROBE_DENSITY = 16, 2, 0.3
-_MOST_PRODUCTS, _WINDOW = 1 << 30, 1 << 12
+_MOST_PRODUCTS, _WINDOW = 1 << 28, 1 << 12
 """Of a check: a few seconds. One window of a pool takes as long as so many products."""
 _CLOSE = 1e-6
 """Share of the largest membrane that sums in another order may move one by, in float64."""

@@ -3,18 +3,19 @@
 import argparse
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256
-from export.imported.reading import Options
 from export.network import READOUTS, RESETS
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config, read_tree
-from pipeline.imported.reading import import_network, imported_network
 from pipeline.printing import print_json
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
+
+if TYPE_CHECKING:
+    from export.imported.reading import Options
 
 _SOURCE = "import"
 _RESETS_TO_ZERO = "loihi"
@@ -55,8 +56,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--force", action="store_true", help="do it again though it is done")
 
 
-def options_of(arguments: argparse.Namespace) -> Options:
+def options_of(arguments: argparse.Namespace) -> "Options":
     """Return what the command line says of the file."""
+    from export.imported.reading import Options
+
     return Options(
         arguments.dt,
         arguments.reset,
@@ -98,6 +101,8 @@ def _config(arguments: argparse.Namespace) -> Config:
             "input_shape": arguments.input_shape,
         }
     }
+    from pipeline.imported.reading import import_network
+
     if arguments.data is not None:
         if not arguments.data.exists():
             raise HardspikeError(
@@ -119,6 +124,8 @@ def _config(arguments: argparse.Namespace) -> Config:
 
 def _targets_that_run(tree: dict[str, Any], arguments: argparse.Namespace) -> Config:
     """Return the config; without targets of the user's own, those that have the network's reset."""
+    from pipeline.imported.reading import imported_network
+
     config = parse_config(tree, str(arguments.data))
     network = imported_network(config).network
     if network.layers[0].neuron.reset == "zero" or "targets" in tree.get("evaluate", {}):

@@ -14,7 +14,7 @@ from export.imported.evaluate import evaluate_graph
 from export.imported.graph import Input
 from export.imported.nir_reader import read_nir_graph
 from export.imported.reading import ImportedGraph, Options, import_nir
-from export.network import LIF, Conv, Dense, HardSpikeNetwork
+from export.network import LIF, Conv, Dense, HardSpikeNetwork, Layer
 from export.nir_graph import write_nir
 from hardware.reference import run_float
 from tests.export.imported.nir_files import conv, full, lif, recurrent, small_cnn, weights, write
@@ -63,7 +63,9 @@ def test_a_convolutional_network(reset: Any, tmp_path: Path) -> None:
     assert (conv.name, conv.neuron.reset, conv.synapse.padding) == ("lif1", reset, (1, 1))
     assert conv.synapse.bias_O is None
     assert dense.synapse.weight.shape == (10, 3 * 8 * 8)
-    assert (dense.neuron.decay, dense.neuron.threshold) == (pytest.approx(0.5), np.float32(0.27))
+    assert dense.neuron.decay == pytest.approx(0.5)
+    assert dense.neuron.threshold == np.float32(0.27)
+    assert dense.synapse.bias_O is not None
     np.testing.assert_allclose(dense.synapse.bias_O, 0.0625 + 0.0625, rtol=1e-7)
     assert held_to_the_oracle(found) > 100
 
@@ -89,17 +91,16 @@ def same(one: HardSpikeNetwork, two: HardSpikeNetwork) -> None:
         assert getattr(one, field) == getattr(two, field), field
     for ours, theirs in zip(one.layers, two.layers, strict=True):
         assert (ours.name, ours.neuron) == (theirs.name, theirs.neuron)
-        for get in (
-            lambda layer: layer.synapse.weight,
-            lambda layer: layer.synapse.bias_O,
-            lambda layer: layer.delay_N,
-            lambda layer: None if layer.recurrent is None else layer.recurrent.weight_OI,
-        ):
-            values = get(ours), get(theirs)
-            assert (values[0] is None) == (values[1] is None)
-            if values[0] is not None:
-                assert values[0].dtype == values[1].dtype
-                assert values[0].tobytes() == values[1].tobytes()
+        for mine, other in zip(arrays(ours), arrays(theirs), strict=True):
+            assert (mine is None) == (other is None)
+            if mine is not None and other is not None:
+                assert mine.dtype == other.dtype
+                assert mine.tobytes() == other.tobytes()
+
+
+def arrays(layer: Layer[LIF]) -> list[Any]:
+    recurrent = None if layer.recurrent is None else layer.recurrent.weight_OI
+    return [layer.synapse.weight, layer.synapse.bias_O, layer.delay_N, recurrent]
 
 
 @pytest.mark.parametrize("readout", ["count", "membrane"])
