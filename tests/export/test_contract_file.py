@@ -41,7 +41,7 @@ def test_an_infinite_threshold_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fixed", [False, True])
 def test_all_that_a_layer_may_have_comes_back(fixed: bool, tmp_path: Path) -> None:
     """Delays, ways back, decays of each channel, groups, dilation, reset and current."""
-    whole = fixed_network() if fixed else float_network()
+    whole: Any = fixed_network() if fixed else float_network()
     neuron: Any = whole.layers[0].neuron
     arrays: dict[str, Any] = {"delay_N": np.arange(6), "recurrent": Dense(np.eye(6))}
     if fixed:

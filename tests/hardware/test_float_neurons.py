@@ -1,6 +1,7 @@
 """The float network's neurons against a plain loop over Python floats, feature by feature."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_integers_follow_current_delays_recurrence_and_reset(reset: Reset) -> No
         ({"current_decay": 1.0}, "current_decay: found 1.0, allowed from 0 to below 1"),
     ],
 )
-def test_what_no_neuron_is(change: dict[str, float], line: str) -> None:
+def test_what_no_neuron_is(change: dict[str, Any], line: str) -> None:
     with pytest.raises(HardspikeError, match=line):
         replace(LIF(0.9, 1.0), **change)
 
