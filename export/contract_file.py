@@ -31,7 +31,6 @@ _USUAL: dict[type, dict[str, Any]] = {
     LoihiLIF: {"reset": "zero"},
 }
 """Fields that stand in a file only where they are not this: files from before them have none."""
-
 _OF_NEURONS = {
     "delay_N": "delay",
     "dendrite_delay_N": "dendrite_delay",

@@ -1,7 +1,7 @@
 """Float networks as NIR graphs, and back.
 
-    input ─▶ [<layer>.flatten ─▶] <layer>.synapse ─▶ <layer>.neuron [─▶ <layer>.delay] ─▶ … ─▶ output
-                                     <layer>.neuron ─▶ <layer>.recurrent ─▶ <layer>.neuron
+    input ─▶ [<layer>.flatten ─▶] <layer>.synapse ─▶ <layer>.neuron [─▶ <layer>.delay] ─▶ … ─▶
+    output, and <layer>.neuron ─▶ <layer>.recurrent ─▶ <layer>.neuron
 
     synapse    Conv2d, or Linear (no bias) or Affine
     neuron     LIF, or IF without leak (τ = 1); LI, or I without leak, where no threshold is finite;

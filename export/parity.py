@@ -35,18 +35,23 @@ class Parity:
 
 
 def check_deployed(
-    folder: Path, float_network: HardSpikeNetwork, fixed_network: FixedPointNetwork
+    folder: Path, float_network: HardSpikeNetwork | None, fixed_network: FixedPointNetwork
 ) -> list[Parity]:
     """Read `model.net`, `model.nir` and both ONNX forms and compare them with the contract.
+
+    A network that came in integers has no float network and no `model.nir`.
 
     Returns one line of parity for each tensor and parameter; all are equal to the bit.
 
     Raises:
         HardspikeError: a file is absent or damaged, or differs; names the file and the layer.
     """
+    nir: list[Parity] = []
+    if float_network is not None:
+        nir = [*_networks(folder / NIR_FILE, float_network, read_nir_back(folder / NIR_FILE))]
     return [
         *netx_parity(folder / NETX_FILE, fixed_network),
-        *_networks(folder / NIR_FILE, float_network, read_nir_back(folder / NIR_FILE)),
+        *nir,
         *_onnx(folder / SEQUENCE_FILE, fixed_network, "sequence"),
         *_onnx(folder / STEP_FILE, fixed_network, "step"),
     ]

@@ -312,7 +312,9 @@ class Config(Model):
     def _network_is_described_once(self) -> "Config":
         imported = isinstance(self.train, Imported)
         if imported and self.network is not None:
-            raise ValueError("network: found layers beside train.method: imported; the file has them")
+            raise ValueError(
+                "network: found layers beside train.method: imported; the file has them"
+            )
         if not imported and self.network is None:
             raise ValueError("network: is missing; it is needed to train")
         if not imported and isinstance(self.data.source, NoRecordings):

@@ -16,6 +16,7 @@ from export.contract_file import write_network
 from export.files import write_json
 from export.network import FixedPointNetwork, HardSpikeNetwork, decide
 from hardware.loihi.discretize import discretize, scale_facts
+from hardware.loihi.limits import check_integers
 from hardware.membrane_error import InputStatistics, input_statistics
 from hardware.reference import Trace, chunk_size, run_fixed, run_float
 from pipeline.accuracy_loss import changed
@@ -25,7 +26,7 @@ from pipeline.data.events import COUNT_MAX, Dataset
 from pipeline.data.settings import NoRecordings, step_ms
 from pipeline.data.sources import load_dataset
 from pipeline.data.splits import limited, split_validation
-from pipeline.imported.stage import load_imported
+from pipeline.imported.stage import load_imported, load_integers
 from pipeline.metrics import first_parting, score
 from pipeline.model import predict
 from pipeline.progress import Reporter
@@ -51,6 +52,9 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
         return _without_recordings(config, trained, folder)
     with reporter.bar("data", "recordings") as progress:
         test = load_dataset(config.data, "test", progress)
+    whole = load_integers(trained, test.classes) if isinstance(config.train, Imported) else None
+    if whole is not None:
+        return _in_integers(whole, folder, reporter, test)
     hard, rungs = _hard_network(config, trained, test)
     rungs[HARD] = _decisions(hard, run_float, test, reporter)
     fitting = _Fitting(config)
@@ -98,21 +102,45 @@ def _hard_network(
     return hard, rungs
 
 
+def _in_integers(
+    fixed: FixedPointNetwork, folder: Path, reporter: Reporter, test: Dataset | None
+) -> list[str]:
+    """Take over a network that came in Loihi's integers; measure it where there are recordings."""
+    check_integers(fixed)
+    (folder / FLOAT).unlink(missing_ok=True)
+    write_network(fixed, folder / FIXED)
+    ladder = []
+    if test is not None:
+        classes = _decisions(fixed, run_fixed, test, reporter)
+        ladder = [{"step": FIXED_POINT} | score(classes, test.labels_B)]
+    facts = _unmeasured(fixed.classes) | {"ladder": ladder}
+    write_json(folder / LADDER, facts)
+    return [FIXED, LADDER]
+
+
+def _unmeasured(classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the facts of a conversion that compared nothing."""
+    return {
+        "ladder": [],
+        "changed": {},
+        "parting": {"between": [HARD, FIXED_POINT], "n": 0, "first": None},
+        "scales": [],
+        "calibration": None,
+        "classes": classes,
+    }
+
+
 def _without_recordings(config: Config, trained: Path, folder: Path) -> list[str]:
     """Convert an imported network by its largest weights alone: nothing says what matters in it."""
+    whole = load_integers(trained, ())
+    if whole is not None:
+        return _in_integers(whole, folder, Reporter(quiet=True), None)
     hard = load_imported(trained, ())
     bits = config.convert.weight_bits
     fixed = discretize(hard, bits)
     write_network(hard, folder / FLOAT)
     write_network(fixed, folder / FIXED)
-    facts = {
-        "ladder": [],
-        "changed": {},
-        "parting": {"between": [HARD, FIXED_POINT], "n": 0, "first": None},
-        "scales": scale_facts(hard, fixed, bits),
-        "calibration": None,
-        "classes": hard.classes,
-    }
+    facts = _unmeasured(hard.classes) | {"scales": scale_facts(hard, fixed, bits)}
     write_json(folder / LADDER, facts)
     return [FLOAT, FIXED, LADDER]
 

@@ -11,13 +11,14 @@ from export.netx_file import write_netx
 from export.nir_graph import write_nir
 from export.onnx_model import write_sequence, write_step
 from export.parity import check_deployed
-from hardware.loihi.limits import check_limits
+from hardware.loihi.limits import check_integers
 from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
 from hardware.reference import ReferenceTarget, run_fixed
 from pipeline.convert import FIXED, FLOAT
 from pipeline.progress import Reporter
 
-FILES = ("model.nir", "model.step.onnx", "model.sequence.onnx", "model.net")
+NIR = "model.nir"
+FILES = (NIR, "model.step.onnx", "model.sequence.onnx", "model.net")
 _PROBES, _PROBE_DENSITY = 4, 0.2
 
 
@@ -27,18 +28,22 @@ def deploy_stage(converted: Path, folder: Path, reporter: Reporter) -> list[str]
     Raises:
         HardspikeError: a limit is exceeded, or a file differs from the contract.
     """
-    hard = read_float_network(converted / FLOAT)
+    hard = read_float_network(converted / FLOAT) if (converted / FLOAT).exists() else None
     fixed = read_fixed_network(converted / FIXED)
-    check_limits(fixed)
-    write_nir(hard, folder / "model.nir")
+    check_integers(fixed)
+    if hard is not None:
+        write_nir(hard, folder / NIR)
+    else:  # NIR has no integers
+        (folder / NIR).unlink(missing_ok=True)
     write_step(fixed, folder / "model.step.onnx")
     write_sequence(fixed, folder / "model.sequence.onnx")
     write_netx(fixed, folder / "model.net")
     check_deployed(folder, hard, fixed)
     _check_behaviour(folder, fixed)
-    sizes = ", ".join(f"{name} {(folder / name).stat().st_size / 1024:.0f} kB" for name in FILES)
+    names = [name for name in FILES if hard is not None or name != NIR]
+    sizes = ", ".join(f"{name} {(folder / name).stat().st_size / 1024:.0f} kB" for name in names)
     reporter.line(f"deploy    {sizes}; each read back and equal to the contract")
-    return list(FILES)
+    return names
 
 
 def _check_behaviour(folder: Path, network: FixedPointNetwork) -> None:

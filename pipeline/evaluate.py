@@ -53,7 +53,8 @@ def evaluate_stage(config: Config, deployed: Path, folder: Path, reporter: Repor
     network = read_netx(deployed / "model.net")
     with reporter.bar("data", "recordings") as progress:
         test = load_dataset(config.data, "test", progress)
-    read_nir_back(deployed / "model.nir")
+    if (deployed / "model.nir").exists():
+        read_nir_back(deployed / "model.nir")
     options = TargetOptions(
         config.evaluate.threads, config.evaluate.loihi.timeout_seconds, reporter.line
     )

@@ -22,7 +22,7 @@ from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import Say, side_by_side
 from benchmarks.study.runs import is_of_config
 from export.errors import HardspikeError
-from pipeline.config import Config
+from pipeline.config import Config, Imported
 from pipeline.config_file import config_tree, extended, parse_config
 from pipeline.data.events import Dataset
 from pipeline.data.sources import load_dataset

@@ -42,14 +42,14 @@ from export.network import Array, Dense, HardSpikeNetwork, Shape
 
 Status = Literal["exact", "equivalent", "approximated", "unsupported"]
 _PROBE_STEPS, _PROBE_RECORDINGS, _PROBE_DENSITY = 16, 2, 0.3
-_MOST_PRODUCTS, _WINDOW = 1 << 30, 1 << 12
+_MOST_PRODUCTS, _WINDOW = 1 << 28, 1 << 12
 """Of a check: a few seconds. One window of a pool takes as long as so many products."""
 _CLOSE = 1e-6
 """Share of the largest membrane that sums in another order may move one by, in float64."""
 
 Run = Callable[[HardSpikeNetwork, Array], dict[str, Array]]
-"""Runs a network over spikes `(B, T, C, H, W)`: what each layer's neurons give, `(B, T, N)` by name:
-spikes, or membranes where they never fire."""
+"""Runs a network over spikes `(B, T, C, H, W)`: what each layer's neurons give, `(B, T, N)` by
+name, spikes or, where they never fire, membranes."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ GRAPH = "(graph)"
 
 
 def _blamed(graph: Graph, line: str) -> list[Fault]:
-    """Return a fault for each node that a line names; those that rewrites made are their maker's."""
+    """Return a fault for each node that a line names; what rewrites made is its maker's."""
     match = _NAMED.match(line)
     if match is None:
         return [Fault(GRAPH, line)]
@@ -239,7 +239,9 @@ def _compared(
     if differences == 0:
         return Checked(rows, network, f"{says}all {total} outputs of neurons are the graph's")
     marked = tuple(
-        replace(row, status="approximated", says=f"{differences} of {total} outputs differ from here on")
+        replace(
+            row, status="approximated", says=f"{differences} of {total} outputs differ from here on"
+        )
         if row.node == worst and row.is_equal
         else row
         for row in rows
@@ -279,7 +281,10 @@ def _in_float64(network: HardSpikeNetwork) -> HardSpikeNetwork:
     layers = []
     for layer in network.layers:
         synapse, bias = layer.synapse, layer.synapse.bias_O
-        numbers = (synapse.weight.astype(np.float64), None if bias is None else bias.astype(np.float64))
+        numbers = (
+            synapse.weight.astype(np.float64),
+            None if bias is None else bias.astype(np.float64),
+        )
         wide = (
             replace(synapse, weight_OI=numbers[0], bias_O=numbers[1])
             if isinstance(synapse, Dense)

@@ -1,4 +1,4 @@
-"""What a graph computes, straight from its nodes' equations in float64: the oracle of every rewrite.
+"""What a graph computes, straight from its nodes' equations in float64: the rewrites' oracle.
 
 Axes: `T` time, `B` recording, then a node's own shape. Nothing here is shared with `rewrites`,
 `lower` or the targets, so that a slip in one of them shows.
@@ -131,12 +131,14 @@ class _Running:
         v = np.zeros_like(x) + rest if self._v is None else self._v
         current = x
         if node.tau_syn is not None:
-            current = self._i + self._dt / node.tau_syn * (node.w_in * x - self._i)
+            weighted = x if node.w_in is None else node.w_in * x
+            current = self._i + self._dt / node.tau_syn * (weighted - self._i)
             self._i = current
         if node.tau is None:
             v = v + self._dt * node.r * current
         else:
-            v = v + self._dt / node.tau * ((node.v_leak - v) + node.r * current)
+            leak = 0.0 if node.v_leak is None else node.v_leak
+            v = v + self._dt / node.tau * ((leak - v) + node.r * current)
         if node.v_threshold is None:
             self._v = v
             return v
@@ -170,7 +172,10 @@ def _convolve(node: Conv2d, x: Array) -> Array:
         for j in range(width):
             top, left = i * dy, j * dx
             part = padded[
-                :, :, top : top + (rows - 1) * down + 1 : down, left : left + (columns - 1) * right + 1 : right
+                :,
+                :,
+                top : top + (rows - 1) * down + 1 : down,
+                left : left + (columns - 1) * right + 1 : right,
             ]
             for g in range(groups):
                 weight = node.weight_OIHW[g * own : (g + 1) * own, :, i, j].astype(np.float64)
@@ -185,9 +190,7 @@ def _pool(
     kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], x: Array
 ) -> Array:
     padded = _padded(x, padding)
-    rows, columns = (
-        (padded.shape[2 + axis] - kernel[axis]) // stride[axis] + 1 for axis in (0, 1)
-    )
+    rows, columns = ((padded.shape[2 + axis] - kernel[axis]) // stride[axis] + 1 for axis in (0, 1))
     result = np.zeros((*x.shape[:2], rows, columns))
     for row in range(rows):
         for column in range(columns):
@@ -202,4 +205,3 @@ def _padded(x: Array, padding: tuple[int, int]) -> Array:
     padded = np.zeros((*x.shape[:2], height + 2 * high, width + 2 * wide))
     padded[:, :, high : high + height, wide : wide + width] = x
     return padded
-

@@ -1,4 +1,4 @@
-"""What is wrong with a graph, or will hardly work, node by node: no file is too odd to be described.
+"""What is wrong with a graph, or will hardly work, node by node.
 
 A fault makes an import impossible, a remark does not.
 """
@@ -45,7 +45,10 @@ def _of_node(node: Node) -> Iterator[tuple[str, bool]]:
     for key, values in _numbers(node):
         if not np.isfinite(values).all():
             wrong = values[~np.isfinite(values)]
-            yield f"{key}: found {wrong.flat[0]} in {wrong.size} places, allowed finite numbers", True
+            yield (
+                f"{key}: found {wrong.flat[0]} in {wrong.size} places, allowed finite numbers",
+                True,
+            )
     match node:
         case Linear() | Conv1d() | Conv2d() if not _weights(node).any():
             yield "all weights are zero: nothing passes", False
@@ -113,7 +116,9 @@ def silent_layers(graph: Graph, input_max: int) -> list[Fault]:
         sources = [graph.nodes[source] for source in graph.before(name)]
         if len(sources) != 1 or not isinstance(sources[0], Linear | Conv2d):
             continue
-        largest = input_max if any(_from_input(graph, source) for source in graph.before(name)) else 1
+        largest = (
+            input_max if any(_from_input(graph, source) for source in graph.before(name)) else 1
+        )
         drive = _largest_drive(sources[0], node, largest)
         kept = (1 - node.decay) * (1 - node.current_decay)
         if drive <= 0 or (kept > 0 and drive / kept <= node.threshold):

@@ -1,4 +1,4 @@
-"""A graph as its file has it: named nodes of a few kinds, and edges that pass values on as they are.
+"""A graph as its file has it: named nodes of a few kinds, and edges that pass values on.
 
 Axes: `O` output, `I` input, `C` channel, `H` height, `W` width, `K` kernel; a `shape` has no batch
 and no time. Source of the nodes: NIR 1.0.8 (Pedersen et al. 2024, doi 10.1038/s41467-024-52259-9).
@@ -228,7 +228,9 @@ class Graph:
         found = [name for name, node in self.nodes.items() if isinstance(node, kind)]
         if len(found) != 1:
             listed = f" ({', '.join(found)})" if found else ""
-            raise HardspikeError(f"found {len(found)} nodes of type {kind.__name__}{listed}, allowed 1")
+            raise HardspikeError(
+                f"found {len(found)} nodes of type {kind.__name__}{listed}, allowed 1"
+            )
         return found[0]
 
     def replaced(self, name: str, node: Node) -> "Graph":
@@ -245,9 +247,7 @@ class Graph:
 
     def inserted(self, name: str, node: Node, before: str, source: str) -> "Graph":
         """Return the graph with a new node on the edge from `source` to `before`."""
-        edges = [
-            (one, name if (one, two) == (source, before) else two) for one, two in self.edges
-        ]
+        edges = [(one, name if (one, two) == (source, before) else two) for one, two in self.edges]
         return replace(self, nodes={**self.nodes, name: node}, edges=(*edges, (name, before)))
 
     def follower(self, name: str) -> str | None:

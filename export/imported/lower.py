@@ -39,13 +39,13 @@ from export.network import (
 )
 
 _ON_A_STEP = 1e-6
-"""How far a delay may lie from a step, in steps, and still count as on it: float32 rounds so much."""
+"""How far a delay may lie from a step, in steps, and count as on it: float32 rounds so much."""
 _SUFFIX = ".neuron"
 
 
 @dataclass(frozen=True)
 class TimeBase:
-    """What a file may leave open: T, the step in the file's unit, and in seconds where it differs."""
+    """What a file may leave open: T, the step in the file's unit, and the step in seconds."""
 
     steps: int
     dt: float
@@ -210,7 +210,9 @@ class _Walk:
     def _recurrent(self, name: str) -> Dense | None:
         back = self._back(name)
         if len(back) > 1:
-            raise HardspikeError(f"node {name}: found {len(back)} ways back{_listed(back)}, allowed 1")
+            raise HardspikeError(
+                f"node {name}: found {len(back)} ways back{_listed(back)}, allowed 1"
+            )
         if not back:
             return None
         node = self.graph.nodes[back[0]]
@@ -285,7 +287,7 @@ def _refused(node: Node) -> str:
         case Flatten():
             return "found one that leaves several axes, allowed is one that leaves a vector"
         case _:
-            return "found where it folds into no synapse next to it, and the contract has no such layer"
+            return "found where it folds into no synapse, and the contract has no such layer"
 
 
 def _listed(names: list[str]) -> str:

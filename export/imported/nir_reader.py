@@ -1,7 +1,8 @@
 """NIR files that nobody vouches for, as graphs.
 
-The file is opened by `export.hdf5_guard`, so what is read is bounded, and no code of the nir package
-runs on it. A graph inside a graph becomes part of the outer one, its nodes named `outer.inner`.
+The file is opened by `export.hdf5_guard`, so what is read is bounded, and no code of the nir
+package runs on it. A graph inside a graph becomes part of the outer one, its nodes named
+`outer.inner`.
 """
 
 from pathlib import Path
@@ -35,7 +36,18 @@ MOST_NODES, MOST_EDGES, LONGEST_NAME = 400, 1600, 200
 MOST_BYTES = 64 << 20
 """Of a file's numbers: rewriting them takes several times as much."""
 KINDS = (
-    *("Affine", "AvgPool2d", "Conv1d", "Conv2d", "CubaLI", "CubaLIF", "Delay", "Flatten", "I", "IF"),
+    *(
+        "Affine",
+        "AvgPool2d",
+        "Conv1d",
+        "Conv2d",
+        "CubaLI",
+        "CubaLIF",
+        "Delay",
+        "Flatten",
+        "I",
+        "IF",
+    ),
     *("Input", "LI", "LIF", "Linear", "NIRGraph", "Output", "Scale", "SumPool2d", "Threshold"),
 )
 """Every node of NIR 1.0.8."""
@@ -203,7 +215,9 @@ def _node(fields: _Fields) -> Node:
         case "Conv2d":
             return _conv2d(fields)
         case "SumPool2d" | "AvgPool2d":
-            kernel, stride = (_pair(fields.integers(key, 2, 1)) for key in ("kernel_size", "stride"))
+            kernel, stride = (
+                _pair(fields.integers(key, 2, 1)) for key in ("kernel_size", "stride")
+            )
             pool = SumPool2d if kind == "SumPool2d" else AvgPool2d
             return pool(kernel, stride, _pair(fields.integers("padding", 2, 0)))
         case "Flatten":
@@ -220,7 +234,8 @@ def _node(fields: _Fields) -> Node:
             return _neuron(fields, kind)
         case _:
             raise HardspikeError(
-                f"node {fields.name}: type: found {(kind or 'none')[:40]!r}, allowed {', '.join(KINDS)}"
+                f"node {fields.name}: type: found {(kind or 'none')[:40]!r}, "
+                f"allowed {', '.join(KINDS)}"
             )
 
 
@@ -279,7 +294,8 @@ def _conv2d(fields: _Fields) -> Conv2d:
 def _check_groups(fields: _Fields, weight: Array, groups: int) -> None:
     if len(weight) % groups:
         raise HardspikeError(
-            f"node {fields.name}: groups: found {groups}, allowed a divisor of {len(weight)} outputs"
+            f"node {fields.name}: groups: found {groups}, "
+            f"allowed a divisor of {len(weight)} outputs"
         )
 
 
@@ -293,8 +309,8 @@ def _padding(fields: _Fields, kernel: Shape, stride: Shape, dilation: Shape) -> 
     spans = [step * (size - 1) for size, step in zip(kernel, dilation, strict=True)]
     if word != "same" or any(span % 2 for span in spans) or set(stride) != {1}:
         raise HardspikeError(
-            f"node {fields.name}: padding: found {word[:40]!r} with a kernel of {kernel} and a stride "
-            f"of {stride}, allowed integers, 'valid', or 'same' for odd kernels of stride 1"
+            f"node {fields.name}: padding: found {word[:40]!r} with a kernel of {kernel} and a "
+            f"stride of {stride}, allowed integers, 'valid', or 'same' for odd kernels of stride 1"
         )
     return tuple(span // 2 for span in spans)
 

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from export.errors import HardspikeError
 from export.imported.graph import Graph, Input, Neuron
@@ -13,6 +14,8 @@ from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
 from export.metadata import TIME_BASE
 from export.network import READOUTS, RESETS, Readout, Reset, Shape
+
+Said = TypeVar("Said", str, int, float)
 
 
 @dataclass(frozen=True)
@@ -99,36 +102,42 @@ def settle(graph: Graph, options: Options) -> Settled:
         )
     if dt is not None and not 0 < dt < math.inf:
         raise HardspikeError(f"dt: found {dt}, allowed above 0")
-    fires = any(isinstance(node, Neuron) and node.v_threshold is not None for node in graph.nodes.values())
+    fires = any(
+        isinstance(node, Neuron) and node.v_threshold is not None for node in graph.nodes.values()
+    )
     reset = _settled("reset", said.get("reset"), options.reset)
+    readout = options.readout or said.get("readout")
+    if reset not in (None, *RESETS):
+        raise HardspikeError(f"reset: found {reset!r}, allowed {', '.join(RESETS)}")
+    if readout not in (None, *READOUTS):
+        raise HardspikeError(f"readout: found {readout!r}, allowed {', '.join(READOUTS)}")
     if reset is None and fires:
         raise HardspikeError(
             "reset: the file does not say what a spike does to the membrane; give --reset zero "
             "(to v_reset, NIR's own words) or --reset subtract (v_threshold off it, as sinabs, "
             "snnTorch and SpikingJelly may have trained it)"
         )
-    if reset not in (None, *RESETS):
-        raise HardspikeError(f"reset: found {reset!r}, allowed {', '.join(RESETS)}")
     steps = _settled("steps", _whole(said, "steps"), options.steps)
     if steps is None:
-        raise HardspikeError("steps: the file does not say how many steps a recording has; give --steps")
-    readout = options.readout or said.get("readout")
-    if readout not in (None, *READOUTS):
-        raise HardspikeError(f"readout: found {readout!r}, allowed {', '.join(READOUTS)}")
+        raise HardspikeError(
+            "steps: the file does not say how many steps a recording has; give --steps"
+        )
     base = TimeBase(
         steps,
         dt or 1.0,
         options.seconds or dt or 1.0,
-        readout,  # type: ignore[arg-type]
+        readout,
         _classes(said),
         options.input_max or _whole(said, "input_max") or 1,
     )
-    return Settled(dt or 1.0, reset or "zero", base)  # type: ignore[arg-type]
+    return Settled(dt or 1.0, reset or "zero", base)
 
 
-def _settled(key: str, of_file, of_user):  # type: ignore[no-untyped-def]
+def _settled(key: str, of_file: Said | None, of_user: Said | None) -> Said | None:
     if of_file is not None and of_user is not None and of_file != of_user:
-        raise HardspikeError(f"{key}: found {of_file} in the file and {of_user} given, allowed is one")
+        raise HardspikeError(
+            f"{key}: found {of_file} in the file and {of_user} given, allowed is one"
+        )
     return of_user if of_file is None else of_file
 
 
@@ -136,7 +145,9 @@ def _number(said: dict[str, str], key: str) -> float | None:
     try:
         return float(said[key]) if key in said else None
     except ValueError:
-        raise HardspikeError(f"{key}: found {said[key][:40]!r} in the file, allowed a number") from None
+        raise HardspikeError(
+            f"{key}: found {said[key][:40]!r} in the file, allowed a number"
+        ) from None
 
 
 def _whole(said: dict[str, str], key: str) -> int | None:

@@ -29,7 +29,9 @@ from export.imported.graph import (
 from export.network import Shape
 
 MOST_VALUES = 1 << 22
-"""Values of one node's output: four times what a DVS128 recording has in a step and a channel."""
+"""Values of one node's output, or of its input with padding: 128 channels of 181×181 pixels."""
+MOST_IN_ALL = 1 << 23
+"""Values of all nodes' outputs together: states and parameters take several times as much."""
 
 
 def infer_shapes(graph: Graph) -> dict[str, Shape]:
@@ -55,6 +57,8 @@ def infer_shapes(graph: Graph) -> dict[str, Shape]:
                     f"node {name}: found inputs that would make it {shapes[name]} and {found}, "
                     "allowed are inputs of one shape"
                 )
+    if sum(math.prod(shape) for shape in shapes.values()) > MOST_IN_ALL:
+        raise HardspikeError(f"found outputs of over {MOST_IN_ALL} values, allowed up to as many")
     lost = sorted(graph.nodes.keys() - shapes.keys())
     if lost:
         raise HardspikeError(f"node {lost[0]}: found no way there from an input, allowed is one")
@@ -96,6 +100,7 @@ def output_shape(node: Node, given: Shape | None) -> Shape:
             size = _size(
                 given[1], node.weight_OIK.shape[2], node.stride, node.padding, node.dilation
             )
+            _room(given, (node.padding,))
             return (len(node.weight_OIK), size)
         case Conv2d():
             _channels(given, 3, node.weight_OIHW.shape[1] * node.groups)
@@ -140,10 +145,20 @@ def _channels(given: Shape, axes: int, channels: int) -> None:
 def _plane(
     given: Shape, kernel: Shape, node: Conv2d | SumPool2d | AvgPool2d, dilation: Shape
 ) -> Shape:
+    _room(given, node.padding)
     return tuple(
         _size(given[1 + axis], kernel[axis], node.stride[axis], node.padding[axis], dilation[axis])
         for axis in (0, 1)
     )
+
+
+def _room(given: Shape, padding: Shape) -> None:
+    """Refuse padding that would make an image of more than `MOST_VALUES`."""
+    padded = [size + 2 * more for size, more in zip(given[1:], padding, strict=True)]
+    if given[0] * math.prod(padded) > MOST_VALUES:
+        raise HardspikeError(
+            f"padding: found {padding} around {given}, allowed up to {MOST_VALUES} values"
+        )
 
 
 def _size(length: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 from export.errors import HardspikeError
 from export.network import LIF, FixedPointNetwork, HardSpikeNetwork, Layer, LoihiLIF
 from hardware.loihi.layer_integers import Demands, at_largest_weight, clipped_share
-from hardware.loihi.limits import check_limits
+from hardware.loihi.limits import check_integers
 from hardware.loihi.scale_search import Rounding, ScaleBy, membrane_integers
 from hardware.membrane_error import InputStatistics, damped, relative_error
 
@@ -66,7 +66,7 @@ def discretize(
         network.classes,
         network.input_max,
     )
-    check_limits(fixed)
+    check_integers(fixed)
     return fixed
 
 

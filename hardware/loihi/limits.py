@@ -34,14 +34,26 @@ def check_limits(network: FixedPointNetwork) -> None:
     """
     faults = list(register_faults(network))
     if not faults:
-        faults = list(feature_faults(network))
-        faults += [
-            f"layer {layer.name}: {fault}"
-            for index, layer in enumerate(network.layers)
-            for fault in _sum_faults(layer, 1 if index else network.input_max, network.steps)
-        ]
+        faults = [*feature_faults(network), *_all_sum_faults(network)]
     if faults:
         raise HardspikeError(*faults)
+
+
+def check_integers(network: FixedPointNetwork) -> None:
+    """Check the numbers alone, and not whether netx and Lava have all that the layers do.
+
+    Raises:
+        HardspikeError: as `check_limits`.
+    """
+    faults = list(register_faults(network)) or list(_all_sum_faults(network))
+    if faults:
+        raise HardspikeError(*faults)
+
+
+def _all_sum_faults(network: FixedPointNetwork) -> Iterator[str]:
+    for index, layer in enumerate(network.layers):
+        for fault in _sum_faults(layer, 1 if index else network.input_max, network.steps):
+            yield f"layer {layer.name}: {fault}"
 
 
 def feature_faults(network: FixedPointNetwork) -> Iterator[str]:

@@ -8,14 +8,15 @@ import numpy as np
 
 from export.errors import HardspikeError
 from export.imported.checking import GRAPH, Row
-from export.network import LIF, HardSpikeNetwork, Layer
+from export.network import HardSpikeNetwork, Layer
 from hardware.loihi.discretize import discretize
 from hardware.loihi.layer_integers import Demands, at_largest_weight
+from hardware.loihi.limits import check_limits
 
 _FEW_LEVELS = 16
 """Levels of the largest weight below which a layer's weights count as lost: 4 bits and the sign."""
 _MANY_ZEROED = 0.5
-_SUFFIX = ".neuron"
+_SUFFIX, _CHIP = ".neuron", "loihi"
 
 
 def fixed_point_rows(
@@ -23,11 +24,10 @@ def fixed_point_rows(
 ) -> tuple[Row, ...]:
     """Return the rows with what the integers of `bits` bits and `targets` say of each layer."""
     faults, remarks = dict[str, list[str]](), dict[str, list[str]]()
-    for layer in network.layers:
-        for target in targets:
-            _note(faults, layer.name, _refusals(layer, target))
     try:
-        discretize(network, bits)
+        fixed = discretize(network, bits)
+        if _CHIP in targets:
+            check_limits(fixed)
     except HardspikeError as error:
         for line in str(error).splitlines():
             name, _, says = line.removeprefix("layer ").partition(": ")
@@ -58,14 +58,6 @@ def _marked(row: Row, faults: dict[str, list[str]], remarks: dict[str, list[str]
     if said and row.is_equal:
         row = replace(row, status="unsupported", says="; ".join(dict.fromkeys(said)))
     return replace(row, remarks=(*row.remarks, *noted))
-
-
-def _refusals(layer: Layer[LIF], target: str) -> Iterable[str]:
-    if target == "loihi" and layer.neuron.reset == "subtract":
-        yield (
-            "loihi: a spike takes the membrane to zero there, not the threshold off it; "
-            "run it on reference and onnxruntime, or import it with --reset zero"
-        )
 
 
 def _losses(layer: Layer[Any], demands: Demands) -> Iterable[str]:

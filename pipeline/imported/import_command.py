@@ -3,27 +3,30 @@
 import argparse
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256
-from export.imported.reading import Options
 from export.network import READOUTS, RESETS
-from pipeline.config import Config, Imported
+from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config, read_tree
-from pipeline.imported.reading import ImportedNetwork, import_network
 from pipeline.printing import print_json
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
 
+if TYPE_CHECKING:
+    from export.imported.reading import Options
+
 _SOURCE = "import"
+_RESETS_TO_ZERO = "loihi"
+"""The target whose neurons have no other reset."""
 _OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
 """What an experiment file gives an imported network: not the layers and the training of another."""
 
 
 def add_file_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the file, and what a user may have to say of it."""
-    command.add_argument("file", metavar="FILE", type=Path, help="NIR file")
+    command.add_argument("file", metavar="FILE", type=Path, help="NIR or netx file")
     command.add_argument(
         "--dt",
         type=positive,
@@ -53,8 +56,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--force", action="store_true", help="do it again though it is done")
 
 
-def options_of(arguments: argparse.Namespace) -> Options:
+def options_of(arguments: argparse.Namespace) -> "Options":
     """Return what the command line says of the file."""
+    from export.imported.reading import Options
+
     return Options(
         arguments.dt,
         arguments.reset,
@@ -96,7 +101,13 @@ def _config(arguments: argparse.Namespace) -> Config:
             "input_shape": arguments.input_shape,
         }
     }
+    from pipeline.imported.reading import import_network
+
     if arguments.data is not None:
+        if not arguments.data.exists():
+            raise HardspikeError(
+                f"--data {arguments.data}: not found; allowed is an experiment file"
+            )
         given = read_tree(arguments.data)
         tree |= {key: given[key] for key in _OWN_KEYS if key in given}
         steps = tree.get("data", {}).get("binning", {}).get("steps")
@@ -105,10 +116,23 @@ def _config(arguments: argparse.Namespace) -> Config:
                 f"--steps: found {arguments.steps}, and {arguments.data} bins recordings into "
                 f"{steps} steps; allowed are equal ones"
             )
-        return parse_config(tree, str(arguments.data))
+        return _targets_that_run(tree, arguments)
     network = import_network(arguments.file, options_of(arguments)).network
     tree |= {"name": _name(file), "data": _no_recordings(network.steps, network.dt)}
     return parse_config(tree, str(arguments.file))
+
+
+def _targets_that_run(tree: dict[str, Any], arguments: argparse.Namespace) -> Config:
+    """Return the config; without targets of the user's own, those that have the network's reset."""
+    from pipeline.imported.reading import imported_network
+
+    config = parse_config(tree, str(arguments.data))
+    network = imported_network(config).network
+    if network.layers[0].neuron.reset == "zero" or "targets" in tree.get("evaluate", {}):
+        return config
+    targets = [name for name in config.evaluate.targets if name != _RESETS_TO_ZERO]
+    tree["evaluate"] = {**tree.get("evaluate", {}), "targets": targets}
+    return parse_config(tree, str(arguments.data))
 
 
 def _name(file: Path) -> str:

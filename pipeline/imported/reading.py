@@ -5,8 +5,12 @@ from pathlib import Path
 
 from export.errors import HardspikeError
 from export.files import sha256
+from export.hdf5_guard import open_guarded
+from export.imported.nir_reader import MOST_BYTES
 from export.imported.reading import ImportedGraph, Options, import_nir
-from export.network import FixedPointNetwork, HardSpikeNetwork
+from export.network import FixedPointNetwork, HardSpikeNetwork, LoihiLIF
+from export.netx_reader import read_netx
+from hardware.loihi.netx_import import read_lava_netx
 from pipeline.config import Config, Imported
 from pipeline.data.events import COUNT_MAX
 from pipeline.data.settings import DataSettings, NoRecordings, shape_TCHW, step_ms
@@ -33,7 +37,7 @@ class ImportedNetwork:
 
 
 def import_network(path: Path, options: Options) -> ImportedNetwork:
-    """Read a network from a NIR file.
+    """Read a network from a NIR file, or one in Loihi's integers from a netx file.
 
     Raises:
         HardspikeError: the file is of another format, cannot be read, leaves something open that
@@ -44,14 +48,44 @@ def import_network(path: Path, options: Options) -> ImportedNetwork:
             graph = import_nir(path, options)
             return ImportedNetwork(graph.lowered.network, graph=graph)
         case "netx":
-            raise HardspikeError(
-                f"{path}: found netx, allowed is NIR: no reader of netx files from elsewhere is "
-                "here; `hardspike evaluate` runs our own in their run folder"
-            )
+            return ImportedNetwork(None, _netx(path, options))
         case "onnx":
             raise HardspikeError(
                 f"{path}: found ONNX, allowed is NIR: import the model.nir that our own lies beside"
             )
+
+
+def _netx(path: Path, options: Options) -> FixedPointNetwork:
+    """Read a netx file: ours says all that matters, lava-dl's leaves steps, dt and readout open."""
+    for name in ("dt", "reset"):
+        if getattr(options, name) is not None:
+            raise HardspikeError(
+                f"{path}: --{name}: found one, and netx counts in steps of its own"
+            )
+    with open_guarded(path, MOST_BYTES) as file:
+        ours = "schema" in file.attrs
+    if ours:
+        network = read_netx(path)
+        said = {"steps": network.steps, "readout": network.readout}
+        for name, value in said.items():
+            if getattr(options, name) not in (None, value):
+                raise HardspikeError(
+                    f"{path}: {name}: found {value} in the file and {getattr(options, name)} given"
+                )
+        return network
+    for name in ("steps", "readout"):
+        if getattr(options, name) is None:
+            raise HardspikeError(f"{path}: {name}: the file does not say it; give --{name}")
+    assert options.steps is not None
+    assert options.readout is not None
+    return read_lava_netx(
+        path,
+        steps=options.steps,
+        dt=options.seconds or 1.0,
+        readout=options.readout,
+        input_shape=options.input_shape,
+        input_max=options.input_max or 1,
+    )
 
 
 def imported_network(config: Config) -> ImportedNetwork:
@@ -106,8 +140,9 @@ def _check_recordings(
             "allowed are equal ones"
         )
     seconds = step_ms(data) / 1000
-    if wanted.dt is None and abs(network.dt - seconds) > _SECONDS_CLOSE * seconds:
+    integers = isinstance(network.layers[0].neuron, LoihiLIF)
+    if wanted.dt is None and not integers and abs(network.dt - seconds) > _SECONDS_CLOSE * seconds:
         raise HardspikeError(
-            f"{wanted.file}: takes steps of {network.dt:g} s, the recordings' bins are {seconds:g} s; "
-            "allowed are equal ones"
+            f"{wanted.file}: takes steps of {network.dt:g} s, the recordings' bins are "
+            f"{seconds:g} s; allowed are equal ones"
         )

@@ -1,6 +1,9 @@
 """Networks in safetensors: round trips, same bytes, damage in one line."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given, settings
 
 from export.contract_file import read_fixed_network, read_float_network, write_network
 from export.errors import HardspikeError
-from export.network import Conv, FixedPointNetwork
+from export.network import Conv, Dense, FixedPointNetwork
 from tests.conformance.feature_networks import feature_case
 from tests.conformance.random_networks import networks
 from tests.export.networks import fixed_network, float_network
@@ -50,6 +53,35 @@ def test_an_infinite_threshold_comes_back(tmp_path: Path) -> None:
     write_network(network, tmp_path / "float.safetensors")
     found = read_float_network(tmp_path / "float.safetensors")
     assert [layer.neuron for layer in found.layers] == [layer.neuron for layer in network.layers]
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_all_that_a_layer_may_have_comes_back(fixed: bool, tmp_path: Path) -> None:
+    """Delays, ways back, decays of each channel, groups, dilation, reset and current."""
+    whole: Any = fixed_network() if fixed else float_network()
+    neuron: Any = whole.layers[0].neuron
+    arrays: dict[str, Any] = {"delay_N": np.arange(6), "recurrent": Dense(np.eye(6))}
+    if fixed:
+        arrays["dendrite_delay_N"] = np.arange(6)[::-1].copy()
+        arrays["membrane_decay_O"] = np.arange(6) + whole.layers[1].neuron.membrane_decay
+        arrays["recurrent"] = Dense(np.eye(6, dtype=np.int32))
+    reset = {"reset": "subtract"} | ({} if fixed else {"current_decay": 0.25})
+    conv = Conv(np.ones((4, 1, 2, 2), np.int32), None, (2, 1), (1, 0), (2, 2), 2)
+    inputs = math.prod(conv.output_shape(whole.input_shape))
+    layers: Any = (
+        replace(whole.layers[0], synapse=conv, neuron=replace(neuron, **reset)),
+        replace(whole.layers[1], synapse=Dense(np.ones((6, inputs), np.int32)), **arrays),
+        whole.layers[2],
+    )
+    network: Any = replace(whole, layers=layers)
+    write_network(network, tmp_path / "whole.safetensors")
+    read: Any = read_fixed_network if fixed else read_float_network
+    first, second, _ = read(tmp_path / "whole.safetensors").layers
+    assert first.neuron == layers[0].neuron
+    assert (first.synapse.dilation, first.synapse.groups) == ((2, 2), 2)
+    np.testing.assert_array_equal(second.recurrent.weight_OI, np.eye(6))
+    for field in ("delay_N", "dendrite_delay_N", "current_decay_O", "membrane_decay_O"):
+        np.testing.assert_array_equal(getattr(second, field), getattr(layers[1], field))
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:

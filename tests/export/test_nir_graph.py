@@ -212,7 +212,10 @@ def _replace(key: str, value: Any) -> Callable[[Any], None]:
 DAMAGE: dict[str, tuple[Callable[[Any], None], str]] = {
     "no graph": (lambda file: file.__delitem__("node"), "cannot be read as NIR"),
     "no metadata": (lambda file: file.__delitem__("node/metadata"), "schema: found None"),
-    "reset": (_replace("node/metadata/reset", "subtract"), "reset: found 'subtract', allowed"),
+    "reset": (
+        _replace("node/metadata/reset", "soft"),
+        "reset: found 'soft', allowed zero",
+    ),
     "dt": (_replace("node/metadata/dt", "soon"), "cannot be read as NIR (ValueError"),
     "other dt": (_replace("node/metadata/dt", "0.02"), "node conv.neuron: found a step of"),
     "no weight": (lambda file: file.__delitem__("node/nodes/out.synapse/weight"), "cannot be read"),

@@ -1,9 +1,22 @@
 """A one-dimensional convolution as a two-dimensional one, of height 1: (C, W) becomes (C, 1, W)."""
 
 from dataclasses import replace
+from typing import Any
 
-from export.imported.graph import Conv1d, Conv2d, Delay, Flatten, Graph, Input, Node, Output, Scale
-from export.imported.graph import Neuron, StepNeuron, Threshold
+from export.imported.graph import (
+    Conv1d,
+    Conv2d,
+    Delay,
+    Flatten,
+    Graph,
+    Input,
+    Neuron,
+    Node,
+    Output,
+    Scale,
+    StepNeuron,
+    Threshold,
+)
 from export.imported.rewrites.rewrite import Applied, Shapes
 from export.network import Array, Shape
 
@@ -62,11 +75,10 @@ def _lifted(node: Node, shape: Shape, given: Shape) -> Node | None:
             return replace(node, shape=(shape[0], 1, shape[1]), bias=_with_axis(node.bias))
         case Neuron():
             names = ("r", "tau", "v_leak", "v_threshold", "v_reset", "tau_syn", "w_in")
-            values = {key: getattr(node, key) for key in names}
-            return replace(
-                node,
-                **{key: _with_axis(value) for key, value in values.items() if value is not None},
-            )
+            lifted: dict[str, Any] = {
+                key: _with_axis(value) for key in names if (value := getattr(node, key)) is not None
+            }
+            return replace(node, **lifted)
         case _:
             return None
 

@@ -43,4 +43,4 @@ def written_out_size(node: Conv2d) -> int:
     """Return the number of weights without groups and dilation."""
     outputs, inputs, height, width = node.weight_OIHW.shape
     (dy, dx), groups = node.dilation, node.groups
-    return outputs * inputs * groups * (dy * (height - 1) + 1) * (dx * (width - 1) + 1)
+    return int(outputs * inputs * groups * (dy * (height - 1) + 1) * (dx * (width - 1) + 1))

@@ -64,6 +64,6 @@ def _count(shape: Shape) -> int:
 
 
 def exact(values: Array, like: Array) -> Array:
-    """Return float64 `values` in the type of `like` where that keeps every one, else as they are."""
+    """Return float64 `values` in the type of `like` where that keeps every one of them."""
     narrow = values.astype(like.dtype)
     return narrow if (narrow.astype(values.dtype) == values).all() else values

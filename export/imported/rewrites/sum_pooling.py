@@ -14,10 +14,11 @@ P > 0 that must be nothing: windows beyond either end must lie wholly outside,
 
 import numpy as np
 
+from export.errors import HardspikeError
 from export.imported.graph import Conv2d, Graph, SumPool2d
+from export.imported.rewrites.plain_convolution import MOST_WEIGHTS
 from export.imported.rewrites.rewrite import Applied, Shapes, exact
 from export.imported.shapes import output_shape
-from export.errors import HardspikeError
 
 
 class FoldSumPooling:
@@ -30,6 +31,8 @@ class FoldSumPooling:
         if not isinstance(pool, SumPool2d) or not isinstance(conv, Conv2d) or follower is None:
             return False
         if conv.groups != 1 or conv.dilation != (1, 1):
+            return False
+        if _folded_size(pool, conv) > MOST_WEIGHTS:
             return False
         given = shapes[graph.before(name)[0]]
         if any(
@@ -53,11 +56,18 @@ class FoldSumPooling:
         return after, Applied((name,), f"sum pooling folded into {follower}")
 
 
-def _nothing_beyond(
-    pool: SumPool2d, axis: int, length: int, pooled: tuple[int, ...]
-) -> bool:
+def _nothing_beyond(pool: SumPool2d, axis: int, length: int, pooled: tuple[int, ...]) -> bool:
     kernel, stride, padding = pool.kernel[axis], pool.stride[axis], pool.padding[axis]
     return kernel <= stride + padding and pooled[1 + axis] * stride >= length + padding
+
+
+def _folded_size(pool: SumPool2d, conv: Conv2d) -> int:
+    outputs, inputs, *sizes = conv.weight_OIHW.shape
+    reach = [
+        (size - 1) * stride + kernel
+        for size, stride, kernel in zip(sizes, pool.stride, pool.kernel, strict=True)
+    ]
+    return int(outputs * inputs * reach[0] * reach[1])
 
 
 def _folded(pool: SumPool2d, conv: Conv2d) -> Conv2d:

@@ -16,7 +16,7 @@ from export.imported.rewrites.rewrite import Applied, Shapes, exact
 from export.network import Array, Shape
 
 MOST_WEIGHTS = 1 << 22
-"""Entries that A and the new weights may have: 32 MiB each in float64."""
+"""Entries that A, its windows and the new weights may have: 32 MiB each in float64."""
 
 
 class WriteOut:
@@ -32,7 +32,8 @@ class WriteOut:
         inputs, outputs = math.prod(_given(graph, shapes, name)), math.prod(shapes[name])
         last = graph.nodes[linear]
         assert isinstance(last, Linear)
-        fits = max(inputs * outputs, inputs * len(last.weight_OI)) <= MOST_WEIGHTS
+        sizes = (inputs * outputs, inputs * len(last.weight_OI), inputs * _seen(node, shapes[name]))
+        fits = max(sizes) <= MOST_WEIGHTS
         return fits and shapes[flat] == (outputs,)
 
     def call(self, graph: Graph, shapes: Shapes, name: str) -> tuple[Graph, Applied]:
@@ -53,6 +54,18 @@ class WriteOut:
         after = after.replaced(flat, Flatten(0, -1))
         what = "sum pooling" if isinstance(node, SumPool2d) else "convolution"
         return after, Applied((name,), f"{what} written out in {linear}")
+
+
+def _seen(node: Conv2d | SumPool2d, shape: Shape) -> int:
+    """Return the values that all windows on one image hold, and the image's padding."""
+    sizes = node.kernel if isinstance(node, SumPool2d) else node.weight_OIHW.shape[2:]
+    channels = shape[0] if isinstance(node, SumPool2d) else node.weight_OIHW.shape[1]
+    reach = [
+        (count - 1) * stride + size
+        for count, stride, size in zip(shape[1:], node.stride, sizes, strict=True)
+    ]
+    windows = math.prod(shape[1:]) * math.prod(sizes)
+    return int(channels * max(windows, math.prod(reach)))
 
 
 def _behind(graph: Graph, name: str) -> tuple[str | None, str | None]:

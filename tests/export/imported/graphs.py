@@ -1,5 +1,6 @@
 """Small graphs of whole numbers, and a test of two graphs against the oracle."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ def chain(*nodes: Node, shape: tuple[int, ...]) -> Graph:
     named |= {f"n{index}": node for index, node in enumerate(nodes)}
     named["output"] = Output()
     names = list(named)
-    return Graph(named, tuple(zip(names, names[1:], strict=False)))
+    return Graph(named, tuple(itertools.pairwise(names)))
 
 
 def integrate_and_fire(shape: tuple[int, ...], threshold: float = 3.0) -> Neuron:

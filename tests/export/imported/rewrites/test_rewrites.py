@@ -164,13 +164,13 @@ def test_conv1d(seed: int, stride: int, padding: int, dilation: int) -> None:
     equal(graph, after, seed)
 
 
-NEIGHBOURS = {
+NEIGHBOURS: dict[str, Any] = {
     "linear before": lambda rng: (Linear(whole(rng, 4, 3), whole(rng, 4)), Scale(whole(rng, 4))),
     "linear behind": lambda rng: (Scale(whole(rng, 3)), Linear(whole(rng, 4, 3), whole(rng, 4))),
     "two": lambda rng: (Scale(whole(rng, 3)), Scale(whole(rng, 3))),
     "one for all": lambda rng: (Scale(np.float64(2.0) * np.ones(())), Linear(whole(rng, 4, 3))),
 }
-IMAGES = {
+IMAGES: dict[str, Any] = {
     "conv before": lambda rng, s: (Conv2d(whole(rng, 3, 2, 2, 2), whole(rng, 3)), s((3, 3, 4))),
     "conv behind": lambda rng, s: (
         s((2, 4, 5)),
@@ -224,7 +224,9 @@ def test_a_product_that_float32_would_round_is_kept_in_float64() -> None:
 @pytest.mark.parametrize("biases", [(True, True), (True, False), (False, True)])
 def test_two_linear_nodes(seed: int, biases: tuple[bool, bool]) -> None:
     rng = np.random.default_rng(seed)
-    one, two = (whole(rng, size) if there else None for size, there in zip((4, 2), biases, strict=True))
+    one, two = (
+        whole(rng, size) if there else None for size, there in zip((4, 2), biases, strict=True)
+    )
     graph = chain(Linear(whole(rng, 4, 3), one), Linear(whole(rng, 2, 4), two), shape=(3,))
     after = rewritten(MergeLinear(), graph, "n0")
     assert "n0" not in after.nodes
@@ -274,7 +276,7 @@ def test_neurons_without_synapses_get_ones(shape: tuple[int, ...]) -> None:
 
 def neuron(kind: str, rng: np.random.Generator, size: int) -> Neuron:
     """Return neurons whose steps of 1/2 are exact in binary, several thresholds among them."""
-    full = {
+    full: dict[str, Any] = {
         "r": 2.0 ** rng.integers(-1, 2, size),
         "tau": np.full(size, 2.0),
         "v_leak": rng.integers(-1, 2, size) / 4,
@@ -298,9 +300,7 @@ def neuron(kind: str, rng: np.random.Generator, size: int) -> Neuron:
 @pytest.mark.parametrize("kind", ["LIF", "IF", "LI", "I", "CubaLIF", "CubaLI"])
 @given(seed=seeds)
 @settings(max_examples=12, deadline=None, database=None, derandomize=True)
-def test_a_step_of_the_contract_is_a_step_of_the_neuron(
-    kind: str, reset: Reset, seed: int
-) -> None:
+def test_a_step_of_the_contract_is_a_step_of_the_neuron(kind: str, reset: Reset, seed: int) -> None:
     rng = np.random.default_rng(seed)
     graph = chain(Linear(whole(rng, 4, 3, dtype=np.float64)), neuron(kind, rng, 4), shape=(3,))
     after = rewritten(TimeStep(0.5, reset), graph, "n1")

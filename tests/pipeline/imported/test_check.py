@@ -1,0 +1,145 @@
+"""`hardspike check`: a line a node, faults named with their node, exit 0 only if all is equal."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+
+from tests.end_to_end.conftest import in_process
+from tests.export.imported.nir_files import conv, full, lif, recurrent, small_cnn, weights, write
+
+SAID = ("--dt", "0.01", "--reset", "zero")
+
+
+def checked(path: Path, *arguments: str, status: int) -> dict[str, Any]:
+    done = in_process("check", path, *arguments, "--json")
+    assert done.returncode == status, (done.stdout, done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert found["equal"] == (status == 0)
+    return found
+
+
+def rows(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["node"]: row for row in found["nodes"]}
+
+
+def test_a_network_that_is_equal(tmp_path: Path) -> None:
+    path = write(tmp_path / "cnn.nir", small_cnn())
+    found = checked(path, *SAID, "--target", "loihi", status=0)
+    said = {name: (row["status"], row["says"]) for name, row in rows(found).items()}
+    assert list(said) == list(small_cnn())
+    assert said["conv"] == ("exact", "")
+    assert said["pool"] == ("equivalent", "sum pooling written out in fc")
+    assert "r and dt folded into weights" in said["lif1"][1]
+    assert "v_leak absorbed into the bias" in said["lif2"][1]
+    assert found["compared"].endswith("outputs of neurons are the graph's")
+
+
+def test_a_table_for_people(tmp_path: Path) -> None:
+    path = write(tmp_path / "cnn.nir", small_cnn())
+    done = in_process("check", path, *SAID)
+    assert done.returncode == 0
+    assert "pool    SumPool2d  equivalent: sum pooling written out in fc" in done.stdout
+    open_ends = in_process("check", path)
+    assert open_ends.returncode == 2
+    assert "2 of 8 nodes are neither exact nor equivalent: lif1, lif2" in open_ends.stderr
+    assert "give --dt" in open_ends.stdout
+    assert "give --reset" in open_ends.stdout
+
+
+def nan(nodes: dict[str, Any]) -> None:
+    nodes["conv"].weight[0, 0, 0, 0] = np.nan
+
+
+def many_zeroed(nodes: dict[str, Any]) -> None:
+    nodes["fc"].weight[:] = np.random.default_rng(0).normal(size=(10, 48)) * 1e-3
+    nodes["fc"].weight[0, 0] = 1.0
+
+
+CASES: dict[str, tuple[Any, str, str, str]] = {
+    "negative tau": (
+        lambda nodes: nodes.update(lif1=lif((3, 8, 8), tau=-0.02)),
+        *("lif1", "unsupported", "tau: found -0.02, allowed above 0"),
+    ),
+    "nan": (nan, "conv", "unsupported", "weight: found nan in 1 places, allowed finite numbers"),
+    "v_reset": (
+        lambda nodes: nodes.update(lif2=lif((10,), v_reset=0.5)),
+        *("lif2", "unsupported", "v_reset: found 0.5 with v_threshold 0.27, allowed below it"),
+    ),
+    "dead": (
+        lambda nodes: nodes.update(lif2=lif((10,), v_threshold=1000.0)),
+        *("lif2", "equivalent", "never fires: its membrane reaches"),
+    ),
+    "zero weights": (
+        lambda nodes: nodes.update(conv=conv((8, 8), 0 * weights(3, 2, 3, 3), padding=(1, 1))),
+        *("conv", "exact", "all weights are zero: nothing passes"),
+    ),
+    "saturate": (many_zeroed, "lif2", "equivalent", "of its weights round to zero beside its"),
+    "shapes": (
+        lambda nodes: nodes.update(fc=nir.Linear(weights(10, 50))),
+        *("fc", "unsupported", "takes a vector of 50, found (48,)"),
+    ),
+    "several tau": (
+        lambda nodes: nodes.update(
+            lif2=nir.LIF(np.linspace(0.02, 0.03, 10), *(full((10,), v) for v in (1, 0, 1)))
+        ),
+        *("lif2", "unsupported", "tau: found 0.02 to 0.03 in one layer, allowed one value"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_fault_is_named_with_its_node(case: str, tmp_path: Path) -> None:
+    change, node, status, says = CASES[case]
+    nodes = small_cnn()
+    change(nodes)
+    path = write(tmp_path / "cnn.nir", nodes)
+    stops = status == "unsupported"
+    target = () if case == "zero weights" else ("--target", "reference")
+    found = checked(path, *SAID, *target, status=2 if stops else 0)
+    row = rows(found)[node]
+    assert row["status"] == status
+    assert any(says in line for line in (row["says"], *row["remarks"])), row
+    others = [name for name, one in rows(found).items() if one["status"] == "unsupported"]
+    assert others == ([node] if stops else [])
+
+
+def test_a_threshold_out_of_range_is_named(tmp_path: Path) -> None:
+    """vth has 17 bits: weights a thousandth of it keep a level or two."""
+    nodes = small_cnn()
+    nodes["fc"] = nir.Linear(weights(10, 48) / 4096)
+    nodes["lif2"] = lif((10,), v_threshold=0.5, v_leak=0.501)
+    path = write(tmp_path / "cnn.nir", nodes)
+    found = rows(checked(path, *SAID, "--target", "reference", status=0))["lif2"]
+    assert any("reach the end of their registers" in remark for remark in found["remarks"]), found
+
+
+def test_a_cycle_without_a_neuron_is_named(tmp_path: Path) -> None:
+    nodes = small_cnn()
+    edges = [*itertools.pairwise(nodes), ("fc", "flat")]
+    found = rows(checked(write(tmp_path / "a.nir", nodes, edges), *SAID, status=2))
+    assert {name for name, row in found.items() if row["status"] == "unsupported"} == {"fc", "flat"}
+    assert "found a cycle without a neuron" in found["fc"]["says"]
+
+
+def test_a_delay_between_steps_is_approximated(tmp_path: Path) -> None:
+    nodes, edges = recurrent()
+    nodes["delay"] = nir.Delay(np.array([0.0, 0.01, 0.0225, 0.03]))
+    found = checked(write(tmp_path / "rnn.nir", nodes, edges), *SAID, status=2)
+    row = rows(found)["delay"]
+    assert row["status"] == "approximated"
+    assert row["says"] == "rounded to whole steps, by up to 0.25 of a step"
+
+
+def test_the_chip_has_no_subtractive_reset(tmp_path: Path) -> None:
+    path = write(tmp_path / "cnn.nir", small_cnn())
+    said = ("--dt", "0.01", "--reset", "subtract")
+    checked(path, *said, "--target", "reference", "--target", "onnxruntime", status=0)
+    found = rows(checked(path, *said, "--target", "loihi", status=2))
+    for name in ("lif1", "lif2"):
+        assert found[name]["status"] == "unsupported"
+        assert "subtractive reset" in found[name]["says"]
