@@ -44,9 +44,9 @@ def test_every_arm_has_the_same_layers_recordings_and_readout() -> None:
             first = alike[0]
             for config in alike[1:]:
                 assert config.data == first.data
-                assert config.network.layers == first.network.layers
-                assert config.network.readout == first.network.readout == "membrane"
-                assert config.train.shift_pixels == first.train.shift_pixels == 1
+                assert config.layers.layers == first.layers.layers
+                assert config.layers.readout == first.layers.readout == "membrane"
+                assert config_tree(config.train)["shift_pixels"] == 1
                 assert (config.seed, config.convert) == (seed, first.convert)
 
 

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from numpy.typing import NDArray
 
 from export.network import LIF, Conv, Dense, FixedPointNetwork, HardSpikeNetwork, Layer, LoihiLIF
+from hardware.arriving import synapse_product
 from hardware.reference import (
     clip24,
     loihi_neurons,
     run_fixed,
     run_float,
-    synapse_product,
     truncated_product,
     wrap24,
 )

@@ -16,7 +16,7 @@ def _network(
     weight: Any = 2, bias: Any = 0, input_max: int = 1, **neuron: int
 ) -> FixedPointNetwork:
     weight_OI = np.array([[weight, 2, -4]])
-    values = {"membrane_decay": 100, "threshold": 100, **neuron}
+    values: dict[str, Any] = {"membrane_decay": 100, "threshold": 100, **neuron}
     layer = Layer("only", Dense(weight_OI, np.array([bias])), LoihiLIF(**values))
     return FixedPointNetwork((1, 1, 3), (layer,), "count", 5, 0.01, input_max=input_max)
 
