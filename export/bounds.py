@@ -26,11 +26,10 @@ def activation_range(layer: Layer[Any], input_max: int) -> tuple[int, int]:
     outputs, and the same with w⁺ above. Padding only takes inputs away. A layer's own spikes, each
     0 or 1, add Σ r⁻ and Σ r⁺.
     """
-    lowest_O = highest_O = np.zeros(1, np.int64)
-    for rows, largest in _rows(layer, input_max):
-        lowest_O = lowest_O + np.minimum(rows, 0).sum(axis=1) * largest
-        highest_O = highest_O + np.maximum(rows, 0).sum(axis=1) * largest
-    return int(lowest_O.min()), int(highest_O.max())
+    parts = list(_rows(layer, input_max))
+    lowest_N = _added([np.minimum(rows, 0).sum(axis=1) * largest for rows, largest in parts])
+    highest_N = _added([np.maximum(rows, 0).sum(axis=1) * largest for rows, largest in parts])
+    return int(lowest_N.min()), int(highest_N.max())
 
 
 def _rows(layer: Layer[Any], input_max: int) -> Iterator[tuple[Array, int]]:
@@ -40,12 +39,16 @@ def _rows(layer: Layer[Any], input_max: int) -> Iterator[tuple[Array, int]]:
             yield synapse.weight.reshape(len(synapse.weight), -1).astype(np.int64), largest
 
 
+def _added(parts: list[Array]) -> Array:
+    """Return the sum over parts, of which a convolution's has one number a channel."""
+    neurons = max(map(len, parts))
+    return np.asarray(sum(np.repeat(part, neurons // len(part)) for part in parts))
+
+
 def largest_sum(layer: Layer[Any], input_max: int) -> int:
     """Return a bound on |Σ w·x| and on every partial sum: max over outputs of Σ|w|·input_max."""
-    total_O = np.zeros(1, np.int64)
-    for rows, largest in _rows(layer, input_max):
-        total_O = total_O + np.abs(rows).sum(axis=1) * largest
-    return int(total_O.max())
+    parts = _rows(layer, input_max)
+    return int(_added([np.abs(rows).sum(axis=1) * largest for rows, largest in parts]).max())
 
 
 def current_peak(layer: Layer[LoihiLIF], input_max: int, steps: int) -> int:

@@ -31,13 +31,14 @@ _USUAL: dict[type, dict[str, Any]] = {
     LoihiLIF: {"reset": "zero"},
 }
 """Fields that stand in a file only where they are not this: files from before them have none."""
-_ARRAYS = {
-    "delay": "delay_N",
-    "dendrite_delay": "dendrite_delay_N",
-    "current_decay": "current_decay_O",
-    "membrane_decay": "membrane_decay_O",
+
+_OF_NEURONS = {
+    "delay_N": "delay",
+    "dendrite_delay_N": "dendrite_delay",
+    "current_decay_O": "current_decay",
+    "membrane_decay_O": "membrane_decay",
 }
-"""Arrays that a layer may have, by their names in a file."""
+"""Fields of a layer that are tensors of a file where they are not None."""
 
 
 def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> None:
@@ -55,9 +56,9 @@ def write_network(network: HardSpikeNetwork | FixedPointNetwork, path: Path) -> 
         tensors[f"{layer.name}.weight"] = np.ascontiguousarray(layer.synapse.weight)
         if layer.synapse.bias_O is not None:
             tensors[f"{layer.name}.bias"] = np.ascontiguousarray(layer.synapse.bias_O)
-        for part, field in _ARRAYS.items():
+        for field, key in _OF_NEURONS.items():
             if (values := getattr(layer, field)) is not None:
-                tensors[f"{layer.name}.{part}"] = np.ascontiguousarray(values)
+                tensors[f"{layer.name}.{key}"] = np.ascontiguousarray(values)
         if layer.recurrent is not None:
             tensors |= _recurrent_tensors(layer.name, layer.recurrent)
         layers.append(_layer_header(layer))
@@ -92,10 +93,8 @@ def _layer_header(layer: Layer[Any]) -> dict[str, Any]:
     header = {"name": layer.name, "neuron": neuron, "scale": layer.scale}
     if isinstance(layer.synapse, Conv):
         header |= {"stride": layer.synapse.stride, "padding": layer.synapse.padding}
-        if layer.synapse.dilation != (1, 1):
-            header["dilation"] = layer.synapse.dilation
-        if layer.synapse.groups != 1:
-            header["groups"] = layer.synapse.groups
+        if layer.synapse.dilation != (1, 1) or layer.synapse.groups != 1:
+            header |= {"dilation": layer.synapse.dilation, "groups": layer.synapse.groups}
     return header
 
 
@@ -160,6 +159,6 @@ def _layer(entry: dict[str, Any], tensors: dict[str, Any], kind: str) -> Layer[A
         synapse,
         _KINDS[kind](**neuron),
         entry["scale"],
-        **{field: tensors.get(f"{name}.{part}") for part, field in _ARRAYS.items()},
+        **{field: tensors.get(f"{name}.{key}") for field, key in _OF_NEURONS.items()},
         recurrent=None if back is None else Dense(back, tensors.get(f"{name}.recurrent.bias")),
     )

@@ -9,6 +9,8 @@ import numpy as np
 from export.errors import HardspikeError
 
 _INT32 = np.iinfo(np.int32)
+MOST_NUMBERS = 1 << 24
+"""Of one field: more synapses than a chip holds."""
 
 
 def name_of(group: Any) -> str:
@@ -59,8 +61,14 @@ def whole_numbers(group: Any, key: str, ranks: tuple[int, ...]) -> Any:
             f"{name_of(group)}/{key}: found {data.dtype} of shape {data.shape}, "
             f"allowed numbers of {' or '.join(map(str, ranks))} axes"
         )
-    values = np.asarray(data[()]).astype(np.float64)
-    wrong = ~(np.isfinite(values) & (values == np.rint(values)) & (np.abs(values) < _INT32.max))
+    if data.size > MOST_NUMBERS:
+        raise HardspikeError(
+            f"{name_of(group)}/{key}: found {data.size} numbers, allowed up to {MOST_NUMBERS}"
+        )
+    values = np.asarray(data[()])
+    wrong = ~((values > _INT32.min) & (values < _INT32.max))  # of NaN too
+    if values.dtype.kind == "f":
+        wrong |= values != np.rint(values)
     if wrong.any():
         raise HardspikeError(
             f"{name_of(group)}/{key}: found {values[wrong].flat[0]}, allowed whole numbers, 32 bits"

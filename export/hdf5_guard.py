@@ -20,6 +20,8 @@ from export.errors import HardspikeError
 
 LIMIT_BYTES = 256 << 20
 """Bytes that all data of a file may take in memory, and the file on disk."""
+NETX_BYTES = 32 << 20
+"""The same of a netx file, whose numbers are held in 32 and looked at in 64 bits."""
 MOST_OBJECTS, MOST_CHUNKS, MOST_DEPTH = 20_000, 65_536, 32
 MOST_TEXTS, TEXT_BYTES = 65_536, 8 << 20
 """Elements of text of any length, and their bytes, in the whole file."""
@@ -124,7 +126,8 @@ class _Walk:
         self._bytes += size
         if self._bytes > self._limit:
             raise HardspikeError(
-                f"{name}: found data of {size} bytes, allowed up to {self._limit} in a file"
+                f"{name}: found data of {size} bytes, {self._bytes} in all, "
+                f"allowed up to {self._limit} in a file"
             )
 
     def _check_chunks(self, data: Any, settings: Any, item: int, name: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from export import hdf5_fields as fields
 from export.errors import HardspikeError
-from export.hdf5_guard import open_guarded
+from export.hdf5_guard import NETX_BYTES, open_guarded
 from export.network import RESETS, Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape
 from export.registers import register_faults
 
@@ -26,7 +26,7 @@ def read_netx(path: Path) -> FixedPointNetwork:
             type or shape, or overruns its register; an attribute makes no sense. One line, naming
             the file and the field.
     """
-    with open_guarded(path) as file:
+    with open_guarded(path, NETX_BYTES) as file:
         network = _network(file)
     faults = list(register_faults(network))
     if faults:
@@ -106,11 +106,9 @@ def _layer(group: Any, kind: str, given: Shape, below: Layer[LoihiLIF] | None) -
         else None
         for key in ("thresholds", "alive")
     ]
-    recurrent = (
-        Dense(fields.integers(group, "weight_rec", (neurons, neurons)))
-        if kind == "dense_rec"
-        else None
-    )
+    recurrent = None
+    if kind == "dense_rec" or "weight_rec" in group:
+        recurrent = Dense(fields.integers(group, "weight_rec", (neurons, neurons)))
     (du, du_O), (dv, dv_O) = (_decays(group, key, outputs) for key in ("iDecay", "vDecay"))
     return Layer(
         "",

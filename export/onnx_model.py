@@ -144,6 +144,7 @@ def _batch_first(graph: Graph, values_TBN: str, output: str, kind: int) -> str:
 def _scan(graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: int) -> str:
     """Add the neurons of `layer` over all steps; return −x, before the reset, `(T, B, N)`."""
     name, body = layer.name, Graph()
+    shape_BN = _shape_BN(graph, name, size)
     drive_TBN = graph.add("Reshape", [raw, "shape_TBN"], f"{name}.drive_TBN")
     if not waits_in_step(layer, "sequence"):
         drive_TBN = shifted(graph, drive_TBN, layer.dendrite_delay_N, f"{name}.arrived")
@@ -151,7 +152,7 @@ def _scan(graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: 
     sizes = _state_sizes(layer, size, "sequence")
     kinds = [_HELD_KIND[state.rsplit(".", 1)[-1]] for state in sizes]
     starts = [
-        _zeros(graph, state, width, kind, name, size)
+        _zeros(graph, state, kind, shape_BN if width == size else _shape_BN(graph, state, width))
         for (state, width), kind in zip(sizes.items(), kinds, strict=True)
     ]
     held = [
@@ -185,15 +186,19 @@ def _scan(graph: Graph, layer: Layer[LoihiLIF], raw: str, size: int, input_max: 
     return stacked
 
 
-def _zeros(graph: Graph, state: str, width: int, kind: int, layer: str, size: int) -> str:
-    """Add a state of `width` as it is before the first step."""
-    of = layer if width == size else state
+def _shape_BN(graph: Graph, of: str, width: int) -> str:
+    """Add the sizes of a state, unless they are there."""
     shape = f"{of}.shape_BN"
     if all(node.name != shape for node in graph.nodes):
         count = graph.constant(f"{of}.N", [width], "int64")
         graph.add("Concat", ["shape_B", count], shape, axis=0)
+    return shape
+
+
+def _zeros(graph: Graph, state: str, kind: int, shape_BN: str) -> str:
+    """Add a state as it is before the first step."""
     zero = helper.make_tensor("zero", kind, [1], [0])
-    return graph.add("ConstantOfShape", [shape], f"{state}.start", value=zero)
+    return graph.add("ConstantOfShape", [shape_BN], f"{state}.start", value=zero)
 
 
 def layer_inputs(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:

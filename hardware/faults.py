@@ -145,6 +145,11 @@ def threshold_drift(
 def _each_layer(
     network: FixedPointNetwork, broken: Callable[[FixedLayer, Shape], FixedLayer]
 ) -> FixedPointNetwork:
+    for layer in network.layers:
+        if layer.recurrent is not None:
+            raise HardspikeError(
+                f"layer {layer.name}: found recurrence, allowed are faults in layers without"
+            )
     pairs = zip(network.layers, network.shapes[1:], strict=True)
     return replace(network, layers=tuple(broken(layer, shape) for layer, shape in pairs))
 

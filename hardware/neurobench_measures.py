@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.network import Network, Shape, Synapse
+from export.network import Layer, Network, Shape, Synapse
 from hardware.synops import dense_operations, synaptic_operations
 
 Array = NDArray[Any]
@@ -46,11 +46,17 @@ def footprint(network: Network[Any]) -> int:
     """Return the bytes of all weights, biases and constants of neurons, each in whole bytes."""
     total = 0
     for layer in network.layers:
-        arrays = [layer.synapse.weight]
+        arrays = _weights(layer)
         arrays += [] if layer.synapse.bias_O is None else [layer.synapse.bias_O]
         total += sum(array.size * item_bytes(array) for array in arrays)
         total += _CONSTANTS_BYTES[layer.synapse.weight.dtype.kind]
     return total
+
+
+def _weights(layer: Layer[Any]) -> list[Array]:
+    """Return the layer's weights, and those from its own neurons back to it."""
+    recurrent = [] if layer.recurrent is None else [layer.recurrent.weight_OI]
+    return [layer.synapse.weight, *recurrent]
 
 
 def item_bytes(array: Array) -> int:
@@ -72,7 +78,7 @@ def _holds(size: int, low: int, high: int) -> bool:
 
 def connection_sparsity(network: Network[Any]) -> float:
     """Return the share of weights that are zero."""
-    weights = [layer.synapse.weight for layer in network.layers]
+    weights = [weight for layer in network.layers for weight in _weights(layer)]
     zeros = sum(weight.size - np.count_nonzero(weight) for weight in weights)
     return float(zeros / sum(weight.size for weight in weights))
 
@@ -86,6 +92,7 @@ def membrane_updates(membranes_BTN: Array) -> int:
 @dataclass
 class _LayerCounts:
     operations: int = 0
+    back: int = 0
     spikes: int = 0
     activations: int = 0
     updates: int = 0
@@ -110,6 +117,10 @@ class Tally:
         """
         synapse, counts = self._synapses[index]
         counts.operations += synaptic_operations(synapse, self.network.shapes[index], inputs_BTN)
+        recurrent = self.network.layers[index].recurrent
+        if recurrent is not None:  # the spikes of the last step come back to no one
+            back = synaptic_operations(recurrent, spikes_BTN.shape[2:], spikes_BTN[:, :-1])
+            counts.back += back
         counts.spikes += int(np.count_nonzero(spikes_BTN))
         counts.activations += spikes_BTN.size
         counts.updates += membrane_updates(membranes_BTN)
@@ -118,7 +129,7 @@ class Tally:
     @property
     def operations(self) -> int:
         """Synaptic operations of all recordings."""
-        return sum(counts.operations for counts in self._layers)
+        return sum(counts.operations + counts.back for counts in self._layers)
 
     @property
     def _synapses(self) -> Sequence[tuple[Synapse, _LayerCounts]]:
@@ -131,7 +142,7 @@ class Tally:
         """Return NeuroBench's measures by their names; operations and updates are a recording's."""
         network, count = self.network, self.recordings
         macs = self._layers[0].operations if network.input_max > 1 else 0
-        dense = network.steps * sum(map(_dense, self._synapses, network.shapes))
+        dense = network.steps * sum(map(_dense, network.layers, network.shapes))
         return {
             "version": VERSION,
             "footprint": footprint(network),
@@ -150,8 +161,9 @@ class Tally:
         }
 
 
-def _dense(pair: tuple[Synapse, _LayerCounts], input_shape: Shape) -> int:
-    return dense_operations(pair[0], input_shape)
+def _dense(layer: Layer[Any], input_shape: Shape) -> int:
+    own = 0 if layer.recurrent is None else layer.recurrent.weight_OI.size
+    return dense_operations(layer.synapse, input_shape) + own
 
 
 def _sparsity(layers: Sequence[_LayerCounts]) -> float:

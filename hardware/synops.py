@@ -28,20 +28,21 @@ def dense_operations(synapse: Synapse, input_shape: Shape) -> int:
 
 def _reached(synapse: Synapse, input_shape: Shape, present: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return how many synapses leave each input neuron through weights that are `present`."""
-    present_CHW = np.count_nonzero(present, axis=0)
     if not isinstance(synapse, Conv):
-        return np.asarray(present_CHW, np.int64)
+        return np.asarray(np.count_nonzero(present, axis=0), np.int64)
+    grouped = present.reshape(synapse.groups, -1, *present.shape[1:])
+    present_CHW = np.count_nonzero(grouped, axis=1).reshape(-1, *present.shape[2:])
     (_, rows, columns), (pad_h, pad_w) = input_shape, synapse.padding
     _, out_rows, out_columns = synapse.output_shape(input_shape)
-    stride_h, stride_w = synapse.stride
+    (stride_h, stride_w), (gap_h, gap_w) = synapse.stride, synapse.dilation
     reach = np.zeros((input_shape[0], rows + 2 * pad_h, columns + 2 * pad_w), np.int64)
-    for row in range(present_CHW.shape[1]):
-        for column in range(present_CHW.shape[2]):
-            reach[
-                :,
-                row : row + stride_h * (out_rows - 1) + 1 : stride_h,
-                column : column + stride_w * (out_columns - 1) + 1 : stride_w,
-            ] += present_CHW[:, row, column, None, None]
+    for i, j in np.ndindex(*present_CHW.shape[1:]):
+        row, column = gap_h * i, gap_w * j
+        reach[
+            :,
+            row : row + stride_h * (out_rows - 1) + 1 : stride_h,
+            column : column + stride_w * (out_columns - 1) + 1 : stride_w,
+        ] += present_CHW[:, i, j, None, None]
     return reach[:, pad_h : pad_h + rows, pad_w : pad_w + columns].reshape(-1)
 
 

@@ -112,7 +112,7 @@ def _neuron(random: Random, channels: int) -> Block:
     def decay(usual: int) -> Any:
         anywhere = random.integers(0, 4097)
         some = [4096, 0, int(anywhere), int(random.integers(1, usual))]
-        one = random.choice(some, p=[0.4, 0.1, 0.2, 0.3])
+        one = random.choice(some, p=[0.3, 0.1, 0.2, 0.4])
         if random.random() < 0.2 and channels > 1:
             return random.integers(0, 4097, channels)
         return np.int64(one)
@@ -121,7 +121,7 @@ def _neuron(random: Random, channels: int) -> Block:
         "type": "CUBA",
         "iDecay": decay(2000),
         "vDecay": decay(800),
-        "vThMant": int(random.choice([random.integers(1, 200), random.integers(1, 4000)])),
+        "vThMant": int(random.choice([random.integers(1, 40), random.integers(1, 200)])),
         "refDelay": 1,
         "gradedSpike": False,
     }
@@ -129,8 +129,8 @@ def _neuron(random: Random, channels: int) -> Block:
 
 def _even(random: Random, shape: tuple[int, ...], largest: int) -> NDArray[np.float32]:
     """Draw what `quantize_8bit` leaves: even numbers, of one sign at times."""
-    low, high = [(-256, 254), (-largest, largest), (2, largest), (-largest, -2)][
-        random.choice(4, p=[0.2, 0.6, 0.1, 0.1])
+    low, high = [(-256, 254), (-largest // 2, largest), (2, largest), (-largest, -2)][
+        random.choice(4, p=[0.1, 0.7, 0.17, 0.03])
     ]
     return (2 * random.integers(low // 2, high // 2 + 1, shape)).astype(np.float32)
 

@@ -13,6 +13,8 @@ from hardware.loihi.dense_loader import loaded_weights
 from hardware.loihi.limits import LONGEST_DELAY
 
 MOST_LAYERS = 1024
+MOST_NEURONS = 1 << 22
+"""Of a layer: more than a chip holds."""
 INPUT_WEIGHT = 64
 """What netx multiplies the input with where an input block has a neuron and no weight."""
 _NEURONS = ("CUBA", "LOIHI")
@@ -84,6 +86,7 @@ class Blocks:
             )
         self._is_vector = len(shape) == 1
         full = (shape[0], 1, 1) if len(shape) == 1 else (shape[0], shape[1], shape[2])
+        self._check_size(group, full)
         if self._input not in (None, full):
             raise self._fault(group, f"shape: found {full}, the input was said to be {self._input}")
         self._input = self._shape = full
@@ -99,6 +102,10 @@ class Blocks:
         self._layers.append(replace(layer, neuron=neuron, current_decay_O=None))
         if layer.neuron.current_decay != 4095:
             self._note(group, "netx feeds the input past the synaptic current of this neuron")
+
+    def _check_size(self, group: Any, shape: Shape) -> None:
+        if math.prod(shape) > MOST_NEURONS:
+            raise self._fault(group, f"shape: found {shape}, allowed up to {MOST_NEURONS} neurons")
 
     def _one(self, group: Any, key: str, default: int) -> int:
         if key not in group:
@@ -197,6 +204,14 @@ class Blocks:
         else:
             used = [one >> shift for one in used]
         used = [one.astype(np.int32) for one in used]
+        if any(
+            (one % 2).any() and not (part % 2).any() for one, part in zip(used, parts, strict=True)
+        ):
+            raise self._fault(
+                group,
+                "weight: netx makes -255 of the least, -256, where no weight is above 0: "
+                "allowed -254 and above there",
+            )
         return delay_N, used[0], used[1] if len(used) == 2 else None
 
     def _delay(self, group: Any, weight_OI: Any, recurrent_OO: Any) -> Any:
@@ -241,6 +256,7 @@ class Blocks:
             shape = synapse.output_shape(self._shape)
         except HardspikeError as error:
             raise self._fault(group, str(error)) from error
+        self._check_size(group, shape)
         said = tuple(int(size) for size in fields.whole_numbers(group, "shape", (1,)))
         if isinstance(synapse, Conv) and said != shape:
             raise self._fault(group, f"shape: found {said}, allowed {shape}")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from export.errors import HardspikeError
-from export.hdf5_guard import LIMIT_BYTES, open_guarded
+from export.hdf5_guard import NETX_BYTES, open_guarded
 from export.network import FixedPointNetwork, Readout
 from export.registers import BIAS, register_faults
 from hardware.loihi.netx_blocks import Blocks, NetxFile
@@ -62,7 +62,7 @@ def read_lava_netx(
 def inspect_lava_netx(
     path: Path,
     input_shape: tuple[int, int, int] | None = None,
-    limit_bytes: int = LIMIT_BYTES,
+    limit_bytes: int = NETX_BYTES,
 ) -> NetxFile:
     """Read the layers of a file of lava-dl's, with notes; `input_shape` where it has no input.
 

@@ -89,6 +89,12 @@ def _check_neurons(network: FixedPointNetwork) -> None:
         for layer in network.layers
         if layer.neuron.current_decay != NO_FILTER
     ]
+    faults += [
+        f"layer {layer.name}: found {', '.join(layer.features)}, allowed is none: this model of "
+        "the chip's cost does not count it"
+        for layer in network.layers
+        if layer.features
+    ]
     if network.input_max > 1:
         faults.append(
             f"input: found counts up to {network.input_max}, allowed spikes of 0 or 1: a spike on "

@@ -15,13 +15,9 @@ import pytest
 
 from export.network import LIF, Conv, Dense, Layer, LoihiLIF, Network, Readout
 from export.netx_file import write_netx
+from hardware.arriving import neuron_bias, synapse_product
 from hardware.neurobench_measures import Tally, item_bytes, membrane_updates
-from hardware.reference import (
-    ReferenceTarget,
-    float_neurons,
-    neuron_bias,
-    synapse_product,
-)
+from hardware.reference import ReferenceTarget, float_neurons
 from tests.conformance.neurobench_package import (
     PackageUnavailableError,
     package_folder,
@@ -127,6 +123,7 @@ def cases(folder: Path) -> dict[str, Case]:
 
 def layer_json(layer: Layer[Any]) -> dict[str, Any]:
     synapse, neuron = layer.synapse, dict(vars(layer.neuron))
+    assert neuron.pop("reset") == "zero"  # the twin has no other
     neuron.pop("current_decay", None)
     if isinstance(synapse, Conv):
         return {"neuron": neuron, "stride": synapse.stride, "padding": synapse.padding}

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from export.contract_file import read_fixed_network, read_float_network, write_network
 from export.errors import HardspikeError
 from export.network import Conv, Dense, FixedPointNetwork
+from tests.conformance.feature_networks import feature_case
 from tests.conformance.random_networks import networks
 from tests.export.networks import fixed_network, float_network
 
@@ -29,6 +30,22 @@ def test_random_networks_come_back(
     for ours, theirs in zip(network.layers, found.layers, strict=True):
         assert (ours.name, ours.neuron, ours.scale) == (theirs.name, theirs.neuron, theirs.scale)
         np.testing.assert_array_equal(theirs.synapse.weight, ours.synapse.weight)
+
+
+def test_delays_recurrence_and_decays_come_back(tmp_path: Path) -> None:
+    for seed in range(30):
+        network, _ = feature_case(seed)
+        write_network(network, tmp_path / "fixed.safetensors")
+        found = read_fixed_network(tmp_path / "fixed.safetensors")
+        for ours, theirs in zip(network.layers, found.layers, strict=True):
+            assert (theirs.neuron, theirs.features) == (ours.neuron, ours.features)
+            for field in ("delay_N", "dendrite_delay_N", "current_decay_O", "membrane_decay_O"):
+                np.testing.assert_array_equal(getattr(theirs, field), getattr(ours, field))
+            if ours.recurrent is not None and theirs.recurrent is not None:
+                np.testing.assert_array_equal(theirs.recurrent.weight, ours.recurrent.weight)
+            if isinstance(ours.synapse, Conv) and isinstance(theirs.synapse, Conv):
+                assert theirs.synapse.dilation == ours.synapse.dilation
+                assert theirs.synapse.groups == ours.synapse.groups
 
 
 def test_an_infinite_threshold_comes_back(tmp_path: Path) -> None:
