@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/hardspike run configs/quickstart.yaml
 
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check
