@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,13 @@ import nir
 import numpy as np
 import pytest
 
+from benchmarks.interop_study.netx_files import random_case
+from export.netx_file import write_netx
+from export.onnx_model import write_step
+from hardware.loihi.netx_import import inspect_lava_netx
 from tests.end_to_end.conftest import in_process
 from tests.export.imported.nir_files import conv, full, lif, recurrent, small_cnn, weights, write
+from tests.export.networks import fixed_network
 
 SAID = ("--dt", "0.01", "--reset", "zero")
 
@@ -143,3 +149,36 @@ def test_the_chip_has_no_subtractive_reset(tmp_path: Path) -> None:
     for name in ("lif1", "lif2"):
         assert found[name]["status"] == "unsupported"
         assert "subtractive reset" in found[name]["says"]
+
+
+def test_files_in_integers_have_a_row_a_layer(tmp_path: Path) -> None:
+    network = fixed_network()
+    write_netx(network, tmp_path / "net.net")
+    write_step(network, tmp_path / "net.onnx")
+    for name in ("net.net", "net.onnx"):
+        found = checked(tmp_path / name, "--target", "loihi", status=0)
+        assert list(rows(found)) == [layer.name for layer in network.layers]
+        assert {row["status"] for row in rows(found).values()} == {"exact"}
+        assert "Loihi's integers" in found["compared"]
+    first, *others = network.layers
+    odd = replace(first, neuron=replace(first.neuron, reset="subtract"))
+    write_netx(replace(network, layers=(odd, *others)), tmp_path / "odd.net")
+    checked(tmp_path / "odd.net", status=0)
+    row = rows(checked(tmp_path / "odd.net", "--target", "loihi", status=2))[first.name]
+    assert row["status"] == "unsupported"
+    assert "subtractive reset: allowed is 'zero'" in row["says"]
+
+
+def test_what_netx_runs_otherwise_is_a_remark(tmp_path: Path) -> None:
+    noted = 0
+    for seed in range(40):
+        path = random_case(tmp_path / f"{seed}.net", seed).path
+        notes = inspect_lava_netx(path).notes
+        if notes:
+            found = checked(path, status=0)
+            remarks = [remark for row in found["nodes"] for remark in row["remarks"]]
+            assert all(any(note.what in remark for remark in remarks) for note in notes)
+            noted += 1
+        if noted == 2:
+            return
+    pytest.fail("no file has a note")
