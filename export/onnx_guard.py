@@ -41,7 +41,7 @@ def read_guarded(path: Path, limit_bytes: int = LIMIT_BYTES) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
         _Walk().check(model)
-    except (DecodeError, HardspikeError) as error:
+    except (DecodeError, HardspikeError, UnicodeDecodeError) as error:
         raise HardspikeError(f"{path}: is not a valid ONNX model ({error})") from error
     return model
 

@@ -8,8 +8,8 @@ import nir
 import numpy as np
 
 from benchmarks.interop_study.netx_files import Block, write_blocks
-from export.netx_file import write_netx
 from export.network import Conv, Dense, FixedPointNetwork, Layer, LoihiLIF
+from export.netx_file import write_netx
 from export.onnx_model import write_sequence, write_step
 
 _NIR = ("--dt", "0.01", "--reset", "zero")
@@ -23,7 +23,11 @@ SAID = {
     "other": _NIR,
 }
 """What the command line has to say of a file, by format."""
-SAID_IMPORT = {"nir": ("--steps", "4"), "nir-recurrent": ("--steps", "4"), "other": ("--steps", "4")}
+SAID_IMPORT = {
+    "nir": ("--steps", "4"),
+    "nir-recurrent": ("--steps", "4"),
+    "other": ("--steps", "4"),
+}
 """What `import` alone needs besides."""
 
 

@@ -37,8 +37,6 @@ def _warm(hardspike: Any) -> None:
     """Load what a first command loads, so that no file is charged for it."""
     with contextlib.redirect_stderr(None), contextlib.redirect_stdout(None):
         hardspike(["check", os.devnull])
-    import onnx.checker
-    import onnx.reference
 
     import pipeline.imported.check_file
     import pipeline.imported.reading  # noqa: F401
