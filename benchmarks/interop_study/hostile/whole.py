@@ -1,5 +1,6 @@
 """The whole files that hostile ones are made from: NIR, netx and ONNX."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def _lif(shape: Any) -> Any:
 
 def _write_nir(path: Path, nodes: dict[str, Any]) -> None:
     names = list(nodes)
-    edges = list(zip(names, names[1:], strict=False))
+    edges = list(itertools.pairwise(names))
     nir.write(path, nir.NIRGraph(nodes, edges, type_check=False))
 
 

@@ -27,7 +27,7 @@ def main() -> None:
     _warm(hardspike)
     held = _status("VmSize")
     resource.setrlimit(resource.RLIMIT_AS, (held + _SPACE_BYTES,) * 2)
-    with open(int(sys.argv[1]), "w") as answers:
+    with os.fdopen(int(sys.argv[1]), "w") as answers:
         print(json.dumps({"ready": True}), file=answers, flush=True)
         for line in sys.stdin:
             print(json.dumps(_carried_out(hardspike, json.loads(line))), file=answers, flush=True)
