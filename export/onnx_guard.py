@@ -128,8 +128,9 @@ def _check_size(value: onnx.ValueInfoProto) -> None:
         )
 
 
-def _check_name(name: str) -> None:
-    if len(name) > LONGEST_NAME or not name.isprintable():
+def _check_name(name: str | bytes) -> None:
+    """Check a name, which is bytes where it is not UTF-8."""
+    if isinstance(name, bytes) or len(name) > LONGEST_NAME or not name.isprintable():
         raise HardspikeError(
             f"name {name[:40]!r}: found {len(name)} characters, "
             f"allowed up to {LONGEST_NAME} that print"

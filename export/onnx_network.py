@@ -34,7 +34,8 @@ def read_onnx_network(path: Path, limit_bytes: int = LIMIT_BYTES) -> FixedPointN
     """
     info, form, graph = _our_file(path, limit_bytes)
     try:
-        network = _network(info, graph)
+        with np.errstate(over="raise", invalid="raise"):
+            network = _network(info, graph)
         same = _written(network, form) == graph.SerializeToString(deterministic=True)
     except (
         HardspikeError,
