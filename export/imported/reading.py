@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from export.errors import HardspikeError
+from export.imported.faults import check_numbers
 from export.imported.graph import Graph, Input, Neuron
 from export.imported.lower import Lowered, TimeBase, lower
 from export.imported.nir_reader import read_nir_graph
@@ -65,8 +68,12 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
     graph = shaped(read_nir_graph(path), options.input_shape)
     try:
         settled = settle(graph, options)
-        rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
-        lowered = lower(rewritten, settled.base)
+        check_numbers(graph)
+        with np.errstate(over="raise", invalid="raise"):
+            rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
+            lowered = lower(rewritten, settled.base)
+    except FloatingPointError as error:
+        raise HardspikeError(f"{path}: numbers too large for a step ({error})") from error
     except HardspikeError as error:
         raise HardspikeError(*(f"{path}: {line}" for line in str(error).splitlines())) from error
     return ImportedGraph(graph, settled, rewritten, tuple(applied), lowered)
