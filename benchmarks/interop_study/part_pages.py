@@ -1,4 +1,4 @@
-"""The page's sections of what is beside the toolkits: lava-dl's files, single files, hostile files."""
+"""The page's sections beside the toolkits: lava-dl's files, single files, hostile files."""
 
 from collections.abc import Iterator
 
@@ -13,9 +13,9 @@ from benchmarks.interop_study.part_records import (
 from benchmarks.study.tables import Row, markdown
 
 _NOT_RUN = "Not run yet.\n"
-_MEASURED = """`{file}` is the convolutional N-MNIST network of NIR's paper (Pedersen et al. 2024), which prints
-98.5% for it in its own toolkit, sinabs, and 98.2% in lava-dl, on the full test set. Here it runs on
-{n} recordings of {recordings}, in {steps} binary bins of 1 ms; intervals are Wilson's, 95%. By
+_MEASURED = """`{file}` is the convolutional N-MNIST network of NIR's paper (Pedersen et al. 2024), which
+prints 98.5% for it in its own toolkit, sinabs, and 98.2% in lava-dl, on the full test set. Here it
+runs on {n} recordings of {recordings}, in {steps} binary bins of 1 ms; intervals are Wilson's, 95%. By
 sinabs's default a neuron resets by subtraction and may fire several times in a step; here it fires
 once.
 """
@@ -89,7 +89,7 @@ def _file(file: ImportedFile) -> Row:
     if file.cause:
         deployed = f"no: {file.cause}"
     elif file.random:
-        deployed = f"equal on random spikes: {_equal(file.random)}"
+        deployed = f"on random spikes equal: {_equal(file.random)}"
     else:
         deployed = "yes, see below"
     verdict = "all equal" if file.all_equal else "not all equal"
@@ -98,8 +98,9 @@ def _file(file: ImportedFile) -> Row:
 
 def _equal(runs: tuple[OnTarget, ...]) -> str:
     """Return the targets that gave the reference's outputs, and of others what they did."""
-    words = [run.target if run.status == "ok" else f"{run.target} {run.status}" for run in runs]
-    return ", ".join(words)
+    equal = [run.target for run in runs if run.status == "ok"]
+    others = [f"{run.target} {run.status}" for run in runs if run.status != "ok"]
+    return "; ".join([", ".join(equal) or "none", *others])
 
 
 def _measured(file: ImportedFile) -> list[Row]:
