@@ -113,22 +113,24 @@ def experiment(targets: Sequence[str]) -> dict[str, Any]:
 
 def check(path: Path, dt: float) -> ImportedFile:
     """Return what `hardspike check` says of a file."""
-    said = ("--dt", dt, "--reset", "zero", "--target", "loihi")
-    status, printed, errors = _hardspike("check", path, *said)
-    found: dict[str, Any] = json.loads(printed) if printed else {"nodes": [], "compared": ""}
+    said = ("--dt", str(dt), "--reset", "zero", "--target", "loihi", "--json")
+    done = hardspike("check", str(path), *said)
+    found: dict[str, Any] = {"nodes": [], "compared": ""}
+    if done.stdout:
+        found = json.loads(done.stdout)
     return ImportedFile(
         file=path.name,
         sha256=sha256(path),
         dt=dt,
         nodes=len(found["nodes"]),
-        all_equal=status == 0,
+        all_equal=done.returncode == 0,
         rewrites={
             row["node"]: "; ".join([row["says"], *row["remarks"]])
             for row in found["nodes"]
             if row["status"] != "exact"
         },
         compared=found["compared"],
-        cause=errors.replace(str(path), path.name) if status else "",
+        cause=_last_line(done).replace(str(path), path.name) if done.returncode else "",
     )
 
 
@@ -214,19 +216,22 @@ def in_words(found: Measured) -> Iterator[str]:
 
 
 def _must(*arguments: object) -> Any:
-    status, printed, errors = _hardspike(*arguments)
-    if status:
-        raise HardspikeError(errors or f"hardspike {arguments[0]}: ended with status {status}")
-    return json.loads(printed)
+    done = hardspike(*map(str, arguments), "--json")
+    if done.returncode:
+        raise HardspikeError(_last_line(done) or f"{arguments[0]}: status {done.returncode}")
+    return json.loads(done.stdout)
 
 
-def _hardspike(*arguments: object) -> tuple[int, str, str]:
-    """Run a command and return its status, what it printed and the last line of its errors."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *map(str, arguments), "--json"],
+def hardspike(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.returncode, done.stdout, (done.stderr.splitlines() or [""])[-1]
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return (done.stderr.splitlines() or [""])[-1]

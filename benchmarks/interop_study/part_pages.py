@@ -1,6 +1,6 @@
 """The page's sections beside the toolkits: lava-dl's files, single files, hostile files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from benchmarks.interop_study.part_records import (
     HostilePart,
@@ -13,12 +13,13 @@ from benchmarks.interop_study.part_records import (
 from benchmarks.study.tables import Row, markdown
 
 _NOT_RUN = "Not run yet.\n"
-_MEASURED = """`{file}` is the convolutional N-MNIST network of NIR's paper (Pedersen et al. 2024), which
-prints 98.5% for it in its own toolkit, sinabs, and 98.2% in lava-dl, on the full test set. Here it
-runs on {n} recordings of {recordings}, in {steps} binary bins of 1 ms; intervals are Wilson's, 95%. By
-sinabs's default a neuron resets by subtraction and may fire several times in a step; here it fires
-once.
+_MEASURED = """`{file}` is the convolutional N-MNIST network of NIR's paper (Pedersen et al. 2024),
+which prints 98.5% for it in its own toolkit, sinabs, and 98.2% in lava-dl, on the full test set.
+Here it runs on {n} recordings of {recordings}, in {steps} binary bins of 1 ms; intervals are
+Wilson's, 95%. By sinabs's default a neuron resets by subtraction and may fire several times in a
+step; here it fires once.
 """
+_FEATURES = ("bias", "delay", "current", "own decays", "dilation", "groups")
 
 
 def netx_section(part: NetxPart | None) -> Iterator[str]:
@@ -38,8 +39,19 @@ def netx_section(part: NetxPart | None) -> Iterator[str]:
     ):
         rows.append((title, str(held.files), str(held.equal), f"{held.numbers:,}"))
     yield markdown(rows) + "\n"
-    blocks = ", ".join(f"{number} {kind}" for kind, number in part.blocks.items())
-    yield f"Blocks in them: {blocks}.\n"
+    yield markdown(list(_blocks(part.blocks))) + "\n"
+
+
+def _blocks(blocks: Mapping[str, int]) -> Iterator[Row]:
+    """Yield how many blocks of a kind there are, and how many of them have what."""
+    yield ("block", "in all", *(f"with {feature}" for feature in _FEATURES))
+    parted = [(frozenset(name.split("+")), number) for name, number in blocks.items()]
+    for kind in sorted({name.split("+")[0] for name in blocks}):
+        same = [(names, number) for names, number in parted if kind in names]
+        having = [
+            sum(number for names, number in same if name in names) for name in (kind, *_FEATURES)
+        ]
+        yield (kind, *map(str, having))
 
 
 def sinabs_section(part: SinabsPart | None) -> Iterator[str]:

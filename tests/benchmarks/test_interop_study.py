@@ -39,6 +39,7 @@ from benchmarks.interop_study.record import (
 from benchmarks.interop_study.settings import FIGURES, PAGE, ROOT, TOOLKITS, WORKERS
 from benchmarks.interop_study.study import their_networks
 from export.errors import HardspikeError
+from tests.end_to_end.conftest import in_process
 from tests.export.imported.nir_files import lif, small_cnn, write
 
 
@@ -96,8 +97,14 @@ def test_files_of_other_toolkits_are_equal_on_all_targets(study: Study) -> None:
     }
 
 
-def test_a_file_is_checked_deployed_and_run_by_the_command_line(tmp_path: Path) -> None:
-    """All of the part `sinabs` but Lava and the recordings, on a network of the tests."""
+def test_a_file_is_checked_deployed_and_run_by_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """All of the part `sinabs` but Lava and the recordings, on a network of the tests.
+
+    The command line runs in this process, for speed.
+    """
+    monkeypatch.setattr(imported_files, "hardspike", in_process)
     path = write(tmp_path / "cnn.nir", small_cnn())
     checked = check(path, 0.01)
     assert checked.all_equal
@@ -149,7 +156,8 @@ def test_without_recordings_the_record_is_kept(
 ) -> None:
     monkeypatch.setattr(imported_files, "NMNIST_1K", tmp_path / "none")
     monkeypatch.setattr(imported_files, "FILES", ())
-    before, said = Study(absent={"norse": "no"}), []
+    before = Study(absent={"norse": "no"})
+    said: list[str] = []
     assert PARTS["sinabs"]([], before, said.append) is before
     (line,) = said
     assert "none: not found" in line
