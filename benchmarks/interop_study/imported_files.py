@@ -88,15 +88,18 @@ def _file(file: File, say: Say) -> ImportedFile:
             deploy(FOLDER / file.name, file.dt, Path(folder) / "run")
             random = tuple(run_random(Path(folder) / "run" / "deploy", _ALL))
             return checked.model_copy(update={"random": random})
-        config = Path(folder) / "data.json"
-        measured = []
+        runs = []
         for reset in file.resets:
-            write_json(config, experiment(_ALL if reset == "zero" else _SUBTRACTED))
-            run = Path(folder) / reset
-            measured.append(measure(FOLDER / file.name, file.dt, reset, config, run))
-            for line in in_words(measured[-1]):
+            runs.append(_with_reset(file, reset, Path(folder)))
+            for line in in_words(runs[-1]):
                 say(f"{file.name}  {line}")
-    return checked.model_copy(update={"measured": tuple(measured)})
+    return checked.model_copy(update={"measured": tuple(runs)})
+
+
+def _with_reset(file: File, reset: Reset, folder: Path) -> Measured:
+    config = folder / f"{reset}.json"
+    write_json(config, experiment(_ALL if reset == "zero" else _SUBTRACTED))
+    return measure(FOLDER / file.name, file.dt, reset, config, folder / reset)
 
 
 def experiment(targets: Sequence[str]) -> dict[str, Any]:
@@ -153,7 +156,11 @@ def measure(path: Path, dt: float, reset: Reset, config: Path, run: Path) -> Mea
         HardspikeError: one of the commands stopped.
     """
     _must("import", path, "--dt", dt, "--reset", reset, "--data", config, "-o", run)
-    report = _must("run", run)
+    return measured(_must("run", run), reset)
+
+
+def measured(report: dict[str, Any], reset: Reset) -> Measured:
+    """Return the figures of a run's report."""
     ladder = {rung["step"]: _score(rung) for rung in report["ladder"]}
     return Measured(
         reset=reset,

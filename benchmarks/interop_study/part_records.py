@@ -93,11 +93,8 @@ class SinabsPart(Record):
     files: tuple[ImportedFile, ...]
 
 
-class HostilePart(Record):
-    """Damaged and hostile files through `import` and `check`.
-
-    Of `tried`, `refused` ended in one clear line, `legal` are networks still; `failed` is neither.
-    """
+class Ended(Record):
+    """How commands ended: in one clear line and status 2, in a legal network, or in neither."""
 
     tried: Number
     refused: Number
@@ -105,9 +102,29 @@ class HostilePart(Record):
     failed: Number
 
 
+class HostilePart(Record):
+    """Damaged and hostile files through `import` and `check`, two commands a file.
+
+    `seconds` and `peak_bytes` are the most that one command took.
+    """
+
+    files: Number
+    seed: Number
+    by_kind: dict[str, Ended]
+    seconds: Annotated[float, Field(ge=0)]
+    peak_bytes: Number
+    failures: dict[str, str]
+
+    def commands(self) -> Ended:
+        """Return the counts of all commands."""
+        names = Ended.model_fields
+        kinds = self.by_kind.values()
+        return Ended(**{name: sum(getattr(one, name) for one in kinds) for name in names})
+
+
 def hostile_headline(part: HostilePart | None) -> dict[str, Any] | None:
-    """Return all counts."""
-    return None if part is None else part.model_dump()
+    """Return the number of files, and how their commands ended."""
+    return None if part is None else {"files": part.files, **part.commands().model_dump()}
 
 
 def netx_headline(part: NetxPart | None) -> dict[str, Any] | None:
@@ -167,5 +184,5 @@ def sinabs_faults(part: SinabsPart | None) -> list[str]:
 
 
 def hostile_faults(part: HostilePart | None) -> list[str]:
-    """Return a line where files ended in neither a line nor a network."""
-    return [f"hostile: {part.failed} of {part.tried} files"] if part and part.failed else []
+    """Return a line for every command that ended in neither a line nor a network."""
+    return [f"hostile: {name}: {why}" for name, why in (part.failures if part else {}).items()]
