@@ -81,19 +81,15 @@ def hostile_section(part: HostilePart | None) -> Iterator[str]:
         yield _NOT_RUN
         return
     yield (
-        markdown(
-            [
-                (
-                    "files through `import` and `check`",
-                    "refused in one line",
-                    "legal still",
-                    "neither",
-                ),
-                (str(part.tried), str(part.refused), str(part.legal), str(part.failed)),
-            ]
-        )
-        + "\n"
+        f"{part.files} files through `hardspike import` and `hardspike check`; none of the "
+        f"commands took more than {part.seconds:.1f} s and {part.peak_bytes >> 20} MiB.\n"
     )
+    rows: list[Row] = [
+        ("made from, damaged by", "commands", "refused in one line", "legal network", "neither")
+    ]
+    for kind, ended in (*part.by_kind.items(), ("all", part.commands())):
+        rows.append((kind, *map(str, ended.model_dump().values())))
+    yield markdown(rows) + "\n"
 
 
 def _file(file: ImportedFile) -> Row:

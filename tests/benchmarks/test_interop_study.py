@@ -16,6 +16,7 @@ from benchmarks.interop_study.imported_files import (
 from benchmarks.interop_study.ours import NETWORKS, PREPARATIONS
 from benchmarks.interop_study.page import page, verdict
 from benchmarks.interop_study.part_records import (
+    Ended,
     Held,
     HostilePart,
     ImportedFile,
@@ -142,12 +143,19 @@ def test_what_is_not_equal_is_a_fault_and_on_the_page() -> None:
     )
     sinabs = SinabsPart(recordings="none", steps=1, files=(file,))
     assert sinabs_faults(sinabs) == ["a.nir on loihi: not run: no uv"]
-    hostile = HostilePart(tried=300, refused=290, legal=9, failed=1)
-    assert hostile_faults(hostile) == ["hostile: 1 of 300 files"]
+    hostile = HostilePart(
+        files=150,
+        seed=0,
+        by_kind={"nir, cut": Ended(tried=300, refused=290, legal=9, failed=1)},
+        seconds=1.25,
+        peak_bytes=3 << 20,
+        failures={"check nir: cut 7": "too slow"},
+    )
+    assert hostile_faults(hostile) == ["hostile: check nir: cut 7: too slow"]
     found = page(Study(netx=netx, sinabs=sinabs, hostile=hostile))
     assert "| 3 | 2 | 7 |" in found
     assert "on random spikes equal: none; loihi not run" in found
-    assert "| 300 | 290 | 9 | 1 |" in found
+    assert "| all | 300 | 290 | 9 | 1 |" in found
     assert page(Study()).count("Not run yet.") == 3
 
 
