@@ -6,7 +6,7 @@ import numpy as np
 
 from export.contract_file import read_fixed_network, read_float_network
 from export.errors import HardspikeError
-from export.network import FixedPointNetwork
+from export.network import FixedPointNetwork, HardSpikeNetwork
 from export.netx_file import write_netx
 from export.nir_graph import write_nir
 from export.onnx_model import write_sequence, write_step
@@ -29,21 +29,29 @@ def deploy_stage(converted: Path, folder: Path, reporter: Reporter) -> list[str]
         HardspikeError: a limit is exceeded, or a file differs from the contract.
     """
     hard = read_float_network(converted / FLOAT) if (converted / FLOAT).exists() else None
-    fixed = read_fixed_network(converted / FIXED)
+    if hard is None:  # NIR has no integers
+        (folder / NIR).unlink(missing_ok=True)
+    names = write_files(hard, read_fixed_network(converted / FIXED), folder)
+    sizes = ", ".join(f"{name} {(folder / name).stat().st_size / 1024:.0f} kB" for name in names)
+    reporter.line(f"deploy    {sizes}; each read back and equal to the contract")
+    return names
+
+
+def write_files(hard: HardSpikeNetwork | None, fixed: FixedPointNetwork, folder: Path) -> list[str]:
+    """Write the files of a network, hold each to it, and return their names.
+
+    Raises:
+        HardspikeError: as `deploy_stage`.
+    """
     check_integers(fixed)
     if hard is not None:
         write_nir(hard, folder / NIR)
-    else:  # NIR has no integers
-        (folder / NIR).unlink(missing_ok=True)
     write_step(fixed, folder / "model.step.onnx")
     write_sequence(fixed, folder / "model.sequence.onnx")
     write_netx(fixed, folder / "model.net")
     check_deployed(folder, hard, fixed)
     _check_behaviour(folder, fixed)
-    names = [name for name in FILES if hard is not None or name != NIR]
-    sizes = ", ".join(f"{name} {(folder / name).stat().st_size / 1024:.0f} kB" for name in names)
-    reporter.line(f"deploy    {sizes}; each read back and equal to the contract")
-    return names
+    return [name for name in FILES if hard is not None or name != NIR]
 
 
 def _check_behaviour(folder: Path, network: FixedPointNetwork) -> None:

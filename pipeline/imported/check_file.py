@@ -12,6 +12,7 @@ from export.imported.nir_reader import read_nir_graph
 from export.imported.reading import Options, shaped
 from export.network import Array, HardSpikeNetwork
 from hardware.reference import run_float
+from pipeline.imported.check_integers import check_integers_of
 from pipeline.imported.fixed_point import fixed_point_rows
 from pipeline.imported.formats import format_of
 
@@ -26,7 +27,7 @@ def check_file(path: Path, options: Options, targets: Sequence[str]) -> Checked:
     """
     found = format_of(path)
     if found != "nir":
-        raise HardspikeError(f"{path}: found {found}, allowed is NIR: check takes graphs")
+        return check_integers_of(path, found, options, targets)
     graph = shaped(read_nir_graph(path), options.input_shape)
     try:
         checked = check_graph(graph, options, _run)

@@ -33,4 +33,6 @@ def format_of(path: Path) -> Format:
     # ONNX is a protocol buffer that begins with field 1, the version of its format.
     if head[:1] == b"\x08":
         return "onnx"
-    raise HardspikeError(f"{path}: found neither HDF5 nor ONNX, allowed are NIR and netx files")
+    raise HardspikeError(
+        f"{path}: found neither HDF5 nor ONNX, allowed are NIR, netx and ONNX files"
+    )

@@ -26,7 +26,7 @@ _OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
 
 def add_file_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the file, and what a user may have to say of it."""
-    command.add_argument("file", metavar="FILE", type=Path, help="NIR or netx file")
+    command.add_argument("file", metavar="FILE", type=Path, help="NIR, netx or ONNX file")
     command.add_argument(
         "--dt",
         type=positive,

@@ -10,6 +10,7 @@ from export.imported.nir_reader import MOST_BYTES
 from export.imported.reading import ImportedGraph, Options, import_nir
 from export.network import FixedPointNetwork, HardSpikeNetwork, LoihiLIF
 from export.netx_reader import read_netx
+from export.onnx_network import read_onnx_network
 from hardware.loihi.netx_import import read_lava_netx
 from pipeline.config import Config, Imported
 from pipeline.data.events import COUNT_MAX
@@ -37,7 +38,7 @@ class ImportedNetwork:
 
 
 def import_network(path: Path, options: Options) -> ImportedNetwork:
-    """Read a network from a NIR file, or one in Loihi's integers from a netx file.
+    """Read a network from a NIR file, or one in Loihi's integers from a netx or ONNX file.
 
     Raises:
         HardspikeError: the file is of another format, cannot be read, leaves something open that
@@ -50,28 +51,47 @@ def import_network(path: Path, options: Options) -> ImportedNetwork:
         case "netx":
             return ImportedNetwork(None, _netx(path, options))
         case "onnx":
+            return ImportedNetwork(None, _onnx(path, options))
+
+
+def _onnx(path: Path, options: Options) -> FixedPointNetwork:
+    """Read an ONNX file that hardspike wrote; it says all that matters."""
+    _check_steps_of_its_own(path, options, "ONNX")
+    network = read_onnx_network(path)
+    _check_said(path, network, options)
+    return network
+
+
+def _check_steps_of_its_own(path: Path, options: Options, kind: str) -> None:
+    for name in ("dt", "reset"):
+        if getattr(options, name) is not None:
             raise HardspikeError(
-                f"{path}: found ONNX, allowed is NIR: import the model.nir that our own lies beside"
+                f"{path}: --{name}: found one, and {kind} counts in steps of its own"
+            )
+
+
+def _check_said(path: Path, network: FixedPointNetwork, options: Options) -> None:
+    """Hold what the user says to a file that says it too."""
+    said = {
+        "steps": network.steps,
+        "readout": network.readout,
+        "input_shape": network.input_shape,
+    }
+    for name, value in said.items():
+        if getattr(options, name) not in (None, value):
+            raise HardspikeError(
+                f"{path}: {name}: found {value} in the file and {getattr(options, name)} given"
             )
 
 
 def _netx(path: Path, options: Options) -> FixedPointNetwork:
     """Read a netx file: ours says all that matters, lava-dl's leaves steps, dt and readout open."""
-    for name in ("dt", "reset"):
-        if getattr(options, name) is not None:
-            raise HardspikeError(
-                f"{path}: --{name}: found one, and netx counts in steps of its own"
-            )
+    _check_steps_of_its_own(path, options, "netx")
     with open_guarded(path, MOST_BYTES) as file:
         ours = "schema" in file.attrs
     if ours:
         network = read_netx(path)
-        said = {"steps": network.steps, "readout": network.readout}
-        for name, value in said.items():
-            if getattr(options, name) not in (None, value):
-                raise HardspikeError(
-                    f"{path}: {name}: found {value} in the file and {getattr(options, name)} given"
-                )
+        _check_said(path, network, options)
         return network
     for name in ("steps", "readout"):
         if getattr(options, name) is None:

@@ -1,0 +1,239 @@
+"""hardspike from Python: a network is imported, converted, deployed and evaluated without a run.
+
+    from pipeline.api import convert, deploy, evaluate, import_network
+
+    network = import_network("cnn.nir", dt=1.0, reset="zero", steps=100)
+    integers = convert(network, spikes_BTCHW=training_spikes)
+    deploy(integers, "deployed", network)
+    results = evaluate("deployed", test_spikes, labels_B=test_labels)
+    print(results["onnxruntime"].accuracy, results["onnxruntime"].equal)
+
+Nothing is printed; what goes wrong is one `export.errors.HardspikeError` with a line a fault.
+
+Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` output neuron.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import HardspikeError
+from export.files import replacing
+from export.imported.reading import Options
+from export.network import (
+    FixedPointNetwork,
+    HardSpikeNetwork,
+    Network,
+    Readout,
+    Reset,
+    decide,
+)
+from export.netx_file import read_netx
+from hardware.loihi.discretize import discretize
+from hardware.membrane_error import input_statistics
+from hardware.reference import chunk_size, run_float
+from hardware.target import TargetRun, TargetUnavailableError
+from hardware.targets import TARGETS, TargetOptions
+from pipeline.deploy import write_files
+from pipeline.imported.reading import import_network as _import_network
+from pipeline.metrics import agreement
+
+__all__ = ["TargetResult", "convert", "deploy", "evaluate", "import_network"]
+
+ORACLE = "reference"
+_LOIHI_LIMIT_S = 600.0
+Spikes = NDArray[np.uint8]
+Status = Literal["ok", "differs", "failed", "not run"]
+
+
+def import_network(
+    file: str | Path,
+    *,
+    dt: float | None = None,
+    reset: Reset | None = None,
+    readout: Readout | None = None,
+    steps: int | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    input_max: int | None = None,
+) -> HardSpikeNetwork | FixedPointNetwork:
+    """Return the network of a NIR, netx or ONNX file: a NIR file's is in float, others in integers.
+
+    What the file leaves open has to be said: `dt`, a step in the file's unit of time; `reset`, what
+    a spike does to the membrane; `readout`; `steps`, T; `input_shape`, (C, H, W); and `input_max`,
+    the largest input value (1 for spikes).
+
+    Raises:
+        HardspikeError: the file is absent, damaged or of another format, leaves something open that
+            matters, says other than the arguments, or holds what the contract has no place for.
+    """
+    options = Options(dt, reset, readout, steps, input_shape, None, input_max)
+    return _import_network(Path(file), options).network
+
+
+def convert(
+    network: HardSpikeNetwork,
+    *,
+    weight_bits: int = 8,
+    spikes_BTCHW: Spikes | None = None,
+) -> FixedPointNetwork:
+    """Return a float network in Loihi's integers, with weights of 2 to 8 bits, sign included.
+
+    With `spikes_BTCHW`, recordings that are not those it will be tested on (some 200 suffice), the
+    error of the membrane chooses the scales and the rounding; without, the largest weight does.
+
+    Raises:
+        HardspikeError: the network is in integers already, the spikes do not fit it, or a layer
+            does not fit a register; one line a fault.
+    """
+    if not network.layers or not hasattr(network.layers[0].neuron, "decay"):
+        raise HardspikeError("network: found integers, allowed is a float network")
+    if not 2 <= weight_bits <= 8:
+        raise HardspikeError(f"weight_bits: found {weight_bits}, allowed 2 to 8")
+    if spikes_BTCHW is None:
+        return discretize(network, weight_bits)
+    _check_spikes(network, spikes_BTCHW)
+    largest = _largest_readout(network, spikes_BTCHW)
+    return discretize(network, weight_bits, largest, input_statistics(network, spikes_BTCHW))
+
+
+def _largest_readout(network: HardSpikeNetwork, spikes_BTCHW: Spikes) -> float:
+    """Return the largest |membrane| of a `membrane` readout, 0 for `count`."""
+    if network.readout != "membrane":
+        return 0.0
+    chunk = chunk_size(network)
+    starts = range(0, len(spikes_BTCHW), chunk)
+    traces = (run_float(network, spikes_BTCHW[start : start + chunk]) for start in starts)
+    return max(float(np.abs(trace.membranes_BTN).max()) for trace in traces)
+
+
+def deploy(
+    network: FixedPointNetwork, folder: str | Path, float_network: HardSpikeNetwork | None = None
+) -> list[Path]:
+    """Write what ships into `folder` and return the files; each is read back and held to `network`.
+
+    `model.net` (netx), `model.sequence.onnx` and `model.step.onnx`; and `model.nir` of
+    `float_network` where it is given, for NIR has no integers. All of them or none are put there.
+
+    Raises:
+        HardspikeError: a limit is exceeded, a file differs from the network, or the folder cannot
+            be written.
+    """
+    place = Path(folder)
+    with tempfile.TemporaryDirectory() as made:
+        names = write_files(float_network, network, Path(made))
+        for name in names:
+            with replacing(place / name) as temporary:
+                temporary.write_bytes((Path(made) / name).read_bytes())
+    return [place / name for name in names]
+
+
+@dataclass(frozen=True, eq=False)
+class TargetResult:
+    """What a target gave: outputs `(B, T, N)`, the class of each recording, `(B,)`.
+
+    `equal` is the share of outputs that are the reference's, `accuracy` that of recordings given
+    their label, None without labels. A target that did not run or broke has its `reason` alone.
+    """
+
+    status: Status
+    reason: str | None = None
+    outputs_BTN: NDArray[np.int32] | None = None
+    classes_B: NDArray[np.int64] | None = None
+    equal: float | None = None
+    accuracy: float | None = None
+
+
+def evaluate(
+    folder: str | Path,
+    spikes_BTCHW: Spikes,
+    labels_B: NDArray[Any] | None = None,
+    *,
+    targets: Sequence[str] = (ORACLE, "onnxruntime"),
+    threads: int = 0,
+) -> Mapping[str, TargetResult]:
+    """Run deployed files on targets and hold each to the reference, which runs in any case.
+
+    `targets` are of `reference`, `onnxruntime`, `onnxruntime-step` and `loihi` (Lava's simulator:
+    some hundred steps a second). `threads` are ONNX Runtime's, 0 for all.
+
+    Raises:
+        HardspikeError: a target is not known, the files or the spikes do not fit, or the reference
+            cannot run. What other targets run into is in their result.
+    """
+    unknown = [name for name in targets if name not in TARGETS]
+    if unknown:
+        raise HardspikeError(f"targets: found {unknown[0]!r}, allowed {', '.join(TARGETS)}")
+    artefacts = Path(folder)
+    network = read_netx(artefacts / "model.net")
+    _check_spikes(network, spikes_BTCHW)
+    labels = None if labels_B is None else np.asarray(labels_B)
+    if labels is not None and labels.shape != (len(spikes_BTCHW),):
+        raise HardspikeError(
+            f"labels_B: found shape {labels.shape}, allowed ({len(spikes_BTCHW)},), one a recording"
+        )
+    options = TargetOptions(threads, _LOIHI_LIMIT_S, lambda line: None)
+    oracle = TARGETS[ORACLE](options).run(artefacts, spikes_BTCHW)
+    found = {}
+    for name in dict.fromkeys((ORACLE, *targets)):
+        result = _run(name, options, artefacts, spikes_BTCHW) if name != ORACLE else oracle
+        found[name] = (
+            result
+            if isinstance(result, TargetResult)
+            else _measured(result, oracle, network.readout, labels)
+        )
+    return found
+
+
+def _run(
+    name: str, options: TargetOptions, artefacts: Path, spikes_BTCHW: Spikes
+) -> TargetRun | TargetResult:
+    """Return a target's run, or the result of one that could not be."""
+    target = TARGETS[name](options)
+    reason = target.availability().reason
+    if reason is not None:
+        return TargetResult("not run", reason)
+    try:
+        return target.run(artefacts, spikes_BTCHW)
+    except TargetUnavailableError as error:
+        return TargetResult("not run", str(error))
+    except HardspikeError as error:
+        return TargetResult("failed", str(error))
+
+
+def _measured(
+    run: TargetRun, oracle: TargetRun, readout: Readout, labels_B: NDArray[Any] | None
+) -> TargetResult:
+    classes_B, equal = (
+        decide(run.outputs_BTN, readout),
+        agreement(run.outputs_BTN, oracle.outputs_BTN),
+    )
+    return TargetResult(
+        "ok" if equal == 1 else "differs",
+        None if equal == 1 else "outputs are not the reference's",
+        run.outputs_BTN,
+        classes_B,
+        equal,
+        None if labels_B is None else float((classes_B == labels_B).mean()),
+    )
+
+
+def _check_spikes(network: Network[Any], spikes_BTCHW: Spikes) -> None:
+    """Hold recordings to a network's input.
+
+    Raises:
+        HardspikeError: they are no uint8, of another shape, of no recording, or too large.
+    """
+    shape = (network.steps, *network.input_shape)
+    found = np.asarray(spikes_BTCHW)
+    if found.dtype != np.uint8 or found.ndim != 5 or found.shape[1:] != shape or not len(found):
+        raise HardspikeError(
+            f"spikes_BTCHW: found {found.dtype} of shape {found.shape}, allowed uint8 of shape "
+            f"(B, {', '.join(map(str, shape))}) with at least one recording"
+        )
+    if found.max() > network.input_max:
+        raise HardspikeError(f"spikes_BTCHW: found {found.max()}, allowed 0 to {network.input_max}")

@@ -1,0 +1,99 @@
+"""What becomes of the layers of a file that is in Loihi's integers already: netx and ONNX."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from export.errors import HardspikeError
+from export.hdf5_guard import open_guarded
+from export.imported.checking import GRAPH, Checked, Row
+from export.imported.nir_reader import MOST_BYTES
+from export.imported.reading import Options
+from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Readout
+from hardware.loihi.limits import check_limits
+from hardware.loihi.netx_import import inspect_lava_netx
+from pipeline.imported.formats import Format
+from pipeline.imported.reading import import_network
+
+_CHIP = "loihi"
+_ANY_STEPS = 16
+_ANY_READOUT: Readout = "count"
+"""For lava-dl's files, which say neither and whose layers depend on neither."""
+
+
+def check_integers_of(
+    path: Path, found: Format, options: Options, targets: Sequence[str]
+) -> Checked:
+    """Return a row a layer; nothing is converted, so a layer is exact or the file is refused.
+
+    Raises:
+        HardspikeError: the file cannot be read or holds what the contract has no place for.
+    """
+    notes: list[tuple[str, str]] = []
+    if found == "netx" and not _is_ours(path):
+        options = replace(
+            options,
+            steps=options.steps or _ANY_STEPS,
+            readout=options.readout or _ANY_READOUT,
+        )
+        inspected = inspect_lava_netx(path, options.input_shape)
+        notes = [(note.where, note.what) for note in inspected.notes]
+    network = import_network(path, options).fixed_network
+    assert network is not None
+    faults = _chip_faults(network) if _CHIP in targets else []
+    rows = [_row(layer, notes, faults) for layer in network.layers]
+    known = {layer.name for layer in network.layers}
+    rows += [Row(GRAPH, "", "unsupported", says) for name, says in faults if name not in known]
+    rows += [
+        Row(GRAPH, "", "exact", "", (f"{where}: {what}",))
+        for where, what in notes
+        if not any(_is_of(where, layer) for layer in network.layers)
+    ]
+    return Checked(tuple(rows), None, "Not compared: the file is in Loihi's integers, as they are")
+
+
+def _is_ours(path: Path) -> bool:
+    with open_guarded(path, MOST_BYTES) as file:
+        return "schema" in file.attrs
+
+
+def _chip_faults(network: FixedPointNetwork) -> list[tuple[str, str]]:
+    """Return layer and fault of all that Lava would not run, or run otherwise."""
+    try:
+        check_limits(network)
+    except HardspikeError as error:
+        parts = [line.removeprefix("layer ").partition(": ") for line in str(error).splitlines()]
+        return [(name, says or name) for name, _, says in parts]
+    return []
+
+
+def _row(
+    layer: Layer[LoihiLIF], notes: Sequence[tuple[str, str]], faults: Sequence[tuple[str, str]]
+) -> Row:
+    kind = "conv" if isinstance(layer.synapse, Conv) else "dense"
+    remarks = [what for where, what in notes if _is_of(where, layer)]
+    remarks += _oddities(layer)
+    said = "; ".join(says for name, says in faults if name == layer.name)
+    return Row(
+        layer.name,
+        ", ".join((kind, *layer.features)),
+        "unsupported" if said else "exact",
+        said,
+        tuple(remarks),
+    )
+
+
+def _oddities(layer: Layer[LoihiLIF]) -> Iterator[str]:
+    if not np.any(layer.synapse.weight):
+        yield "all weights are zero: nothing passes"
+
+
+def _is_of(where: str, layer: Layer[LoihiLIF]) -> bool:
+    """Whether a group of the file, `layer/3`, is the one that a layer is named after, `dense3`."""
+    index = where.rpartition("/")[2]
+    return index.isdecimal() and layer.name in {f"{kind}{index}" for kind in _KINDS}
+
+
+_KINDS = ("input", "conv", "dense", "denserec")
