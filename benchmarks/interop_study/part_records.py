@@ -1,8 +1,8 @@
 """What the study's parts beside the toolkits found, as it stands in `docs/studies/interop.json`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from export.network import Reset
 
@@ -100,6 +100,12 @@ class Ended(Record):
     refused: Number
     legal: Number
     failed: Number
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.tried != self.refused + self.legal + self.failed:
+            raise ValueError(f"tried: found {self.tried}, allowed the sum of the others")
+        return self
 
 
 class HostilePart(Record):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.interop_study import imported_files
+from benchmarks.interop_study.hostile.run import Tally
 from benchmarks.interop_study.imported_files import (
     FILES,
     THROUGH_LAVA,
@@ -24,10 +25,11 @@ from benchmarks.interop_study.part_records import (
     OnTarget,
     SinabsPart,
     hostile_faults,
+    hostile_headline,
     netx_faults,
     sinabs_faults,
 )
-from benchmarks.interop_study.parts import PARTS
+from benchmarks.interop_study.parts import PARTS, hostile_part
 from benchmarks.interop_study.record import (
     SCHEMA,
     Cell,
@@ -157,6 +159,23 @@ def test_what_is_not_equal_is_a_fault_and_on_the_page() -> None:
     assert "on random spikes equal: none; loihi not run" in found
     assert "| all | 300 | 290 | 9 | 1 |" in found
     assert page(Study()).count("Not run yet.") == 3
+
+
+def test_a_tally_of_hostile_files_becomes_a_record() -> None:
+    tally = Tally(files=1)
+    whole = {"seconds": 0.5, "peak_bytes": 4, "grown_bytes": 2}
+    tally.add("netx, cut", "import netx: cut", {"status": 2, **whole}, "")
+    tally.add("netx, cut", "check netx: cut", {"status": 0, **whole}, "")
+    found = hostile_part(tally, 3)
+    assert found.by_kind == {"netx, cut": Ended(tried=2, refused=1, legal=1, failed=0)}
+    assert (found.files, found.seed, found.seconds, found.peak_bytes) == (1, 3, 0.5, 4)
+    assert hostile_headline(found) == {
+        "files": 1,
+        "tried": 2,
+        "refused": 1,
+        "legal": 1,
+        "failed": 0,
+    }
 
 
 def test_without_recordings_the_record_is_kept(
