@@ -65,6 +65,10 @@ def test_the_readme_says_what_is_on_record(study: Study) -> None:
     matrix, cnn = headline(study)["matrix"], headline(study)["cnn_sinabs"]
     statuses = [str(matrix[key]) for key in ("equal", "explained", "refused", "unexplained")]
     assert f"| {' / '.join(statuses)} of {matrix['cells']} |" in readme
+    netx = headline(study)["netx_files"]
+    lava = netx["through_lava"]
+    found = f"{netx['equal']} of {netx['tried']} / {lava['equal']} of {lava['tried']}"
+    assert f"| {found} | `make study-interop`" in readme
     low, high = (100 * end for end in cnn["bits8_ci95"])
     shares = f"{100 * cnn['float']:.1f}% / {100 * cnn['bits8']:.1f}%"
     assert f"| {shares} ({low:.1f}–{high:.1f}%) |" in readme
