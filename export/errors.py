@@ -12,4 +12,22 @@ class HardspikeError(Exception):
     """
 
     def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(" ".join(line.split()) for line in lines))
+        super().__init__("\n".join(one_line(line) for line in lines))
+
+
+_LONGEST = 1500
+
+
+def one_line(text: str) -> str:
+    """Return `text` as one line of bounded length that no terminal obeys.
+
+    Files from elsewhere name their parts as they like, escape sequences and line breaks included.
+    """
+    line = " ".join(text[: 4 * _LONGEST].split())
+    shown = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in line
+    )
+    if len(shown) > _LONGEST:
+        return f"{shown[: _LONGEST // 2]} … {shown[-_LONGEST // 2 :]}"
+    return shown

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,41 @@ def read_json(path: Path) -> Any:
         raise HardspikeError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise HardspikeError(f"{path}: is not JSON ({error})") from error
+
+
+def check_regular(path: Path, limit_bytes: int) -> None:
+    """Check that `path` is a file of bounded size: a pipe or a device may have no end.
+
+    Raises:
+        HardspikeError: it is absent, something else than a file, or too long.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise HardspikeError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise HardspikeError(f"{path}: cannot be read ({error})") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise HardspikeError(f"{path}: found no regular file, allowed is one")
+    if found.st_size > limit_bytes:
+        raise HardspikeError(f"{path}: found {found.st_size} bytes, allowed up to {limit_bytes}")
+
+
+def read_regular(path: Path, limit_bytes: int) -> bytes:
+    """Return what a file of bounded size holds.
+
+    Raises:
+        HardspikeError: as `check_regular`, or it cannot be read.
+    """
+    check_regular(path, limit_bytes)
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit_bytes + 1)
+    except OSError as error:
+        raise HardspikeError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > limit_bytes:
+        raise HardspikeError(f"{path}: found more than {limit_bytes} bytes, allowed up to those")
+    return content
 
 
 def sha256(path: Path) -> str:

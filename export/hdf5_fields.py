@@ -12,6 +12,9 @@ _INT32 = np.iinfo(np.int32)
 MOST_NUMBERS = 1 << 24
 """Of one field: more synapses than a chip holds."""
 
+LONGEST_NAME = 200
+"""Characters of a layer's or a class's name."""
+
 
 def name_of(group: Any) -> str:
     """Return the path of a group inside its file."""
@@ -117,10 +120,15 @@ def names(file: Any, key: str) -> tuple[str, ...]:
     """Return an attribute that holds a JSON list of text."""
     try:
         found = json.loads(text(file, key))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HardspikeError(f"{key}: is not a JSON list ({error})") from error
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise HardspikeError(f"{key}: found {found!r}, allowed a list of names")
+    for name in found:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise HardspikeError(
+                f"{key}: found {name[:40]!r}, allowed up to {LONGEST_NAME} characters that print"
+            )
     return tuple(found)
 
 

@@ -258,7 +258,7 @@ class Network(Generic[NeuronT]):
             raise HardspikeError(f"layers: names must differ, found {', '.join(names)}")
         if not 1 <= self.input_max <= 255:
             raise HardspikeError(f"input_max: found {self.input_max}, allowed 1 to 255")
-        if self.steps < 1 or not self.dt > 0:
+        if self.steps < 1 or not 0 < self.dt < math.inf:
             raise HardspikeError(
                 f"steps and dt: found {self.steps} and {self.dt}, both must be positive"
             )

@@ -17,26 +17,35 @@ from export.bounds import ALIGN, DECAY_ONE
 from export.errors import HardspikeError
 from export.network import Array, Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Synapse
 from export.onnx_graph import INPUT
+from export.onnx_guard import LIMIT_BYTES, read_guarded
 from export.onnx_model import SCHEMA, write_sequence, write_step
-from export.onnx_reader import OnnxInfo, read_onnx_info
+from export.onnx_reader import OnnxInfo, onnx_info
 
 _WRITERS = {"sequence": write_sequence, "step": write_step}
 _LAYER_OUTPUT = "spikes/"
 
 
-def read_onnx_network(path: Path) -> FixedPointNetwork:
+def read_onnx_network(path: Path, limit_bytes: int = LIMIT_BYTES) -> FixedPointNetwork:
     """Read either form; every layer's scale is 1, for ONNX has no field for it.
 
     Raises:
         HardspikeError: the file is absent, damaged, no file of ours, or its graph is not one that
             this version writes. One line.
     """
-    info, form = _our_file(path)
-    graph = onnx.load_model_from_string(path.read_bytes()).graph
+    info, form, graph = _our_file(path, limit_bytes)
     try:
         network = _network(info, graph)
         same = _written(network, form) == graph.SerializeToString(deterministic=True)
-    except (HardspikeError, KeyError, ValueError, TypeError, IndexError) as error:
+    except (
+        HardspikeError,
+        ArithmeticError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise HardspikeError(f"{path}: cannot be read as a network ({error})") from error
     if not same:
         raise HardspikeError(
@@ -52,23 +61,24 @@ def holds(path: Path, network: FixedPointNetwork) -> bool:
     Raises:
         HardspikeError: the file is absent, damaged, or no file of ours.
     """
-    _, form = _our_file(path)
-    graph = onnx.load_model_from_string(path.read_bytes()).graph
+    _, form, graph = _our_file(path)
     try:
         return _written(network, form) == bytes(graph.SerializeToString(deterministic=True))
     except HardspikeError:
         return False  # the network cannot be written as ONNX, so the file is another's
 
 
-def _our_file(path: Path) -> tuple[OnnxInfo, str]:
-    info = read_onnx_info(path)
+def _our_file(path: Path, limit_bytes: int = LIMIT_BYTES) -> tuple[OnnxInfo, str, Any]:
+    """Return what a file of ours holds, its form and its graph, parsed once."""
+    model = read_guarded(path, limit_bytes)
+    info = onnx_info(model, path)
     form = info.metadata.get("form", "none")
     if info.metadata.get("schema") != SCHEMA or form not in _WRITERS:
         raise HardspikeError(
             f"{path}: schema and form: found {info.metadata.get('schema')!r} and {form!r}, "
             f"allowed {SCHEMA!r} and {' or '.join(_WRITERS)}"
         )
-    return info, form
+    return info, form, model.graph
 
 
 def _network(info: OnnxInfo, graph: Any) -> FixedPointNetwork:
@@ -80,9 +90,18 @@ def _network(info: OnnxInfo, graph: Any) -> FixedPointNetwork:
         readout=metadata["readout"],  # type: ignore[arg-type]  # the network checks it
         steps=int(metadata["steps"]),
         dt=float(metadata["dt"]),
-        classes=tuple(json.loads(metadata["classes"])),
+        classes=_classes(metadata["classes"]),
         input_max=int(metadata["input_max"]),
     )
+
+
+def _classes(said: str) -> tuple[str, ...]:
+    found = json.loads(said)
+    if not isinstance(found, list) or not all(
+        isinstance(name, str) and name.isprintable() for name in found
+    ):
+        raise HardspikeError("classes: allowed is a JSON list of names that print")
+    return tuple(found)
 
 
 def _names(info: OnnxInfo) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper
 
 from export.errors import HardspikeError
 from export.network import Array
+from export.onnx_guard import read_guarded
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +36,16 @@ def read_onnx_info(path: Path) -> OnnxInfo:
     Raises:
         HardspikeError: the file is absent, no ONNX, damaged, or not a valid model. One line.
     """
+    return onnx_info(read_guarded(path), path)
+
+
+def onnx_info(model: onnx.ModelProto, path: Path) -> OnnxInfo:
+    """Check a model that `export.onnx_guard` parsed from `path`.
+
+    Raises:
+        HardspikeError: it is not a valid model. One line.
+    """
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
         onnx.checker.check_model(model, full_check=True)
         graphs = list(_graphs(model.graph))
         return OnnxInfo(
@@ -52,13 +60,11 @@ def read_onnx_info(path: Path) -> OnnxInfo:
             inputs=_sizes(model.graph.input),
             outputs=_sizes(model.graph.output),
         )
-    except OSError as error:
-        raise HardspikeError(f"{path}: cannot be read ({error.strerror})") from error
     except (
-        DecodeError,
         onnx.checker.ValidationError,
         onnx.shape_inference.InferenceError,
         IndexError,
+        RuntimeError,
         TypeError,
         UnicodeDecodeError,
         ValueError,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import NoReturn
 
-from export.errors import EXIT_STATUS, HardspikeError
+from export.errors import EXIT_STATUS, HardspikeError, one_line
 
 _INTERRUPTED = 130
 
@@ -44,7 +44,7 @@ def outcome(work: Callable[[], int | None]) -> tuple[int, list[str]]:
 def say(lines: Iterable[str]) -> None:
     """Print faults to standard error."""
     for line in lines:
-        print(f"hardspike: {line}", file=sys.stderr)
+        print(f"hardspike: {one_line(line)}", file=sys.stderr)
 
 
 def _end_in_order() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from export.errors import HardspikeError
 from export.imported.graph import (
     Conv1d,
     Conv2d,
@@ -41,8 +42,22 @@ def graph_faults(graph: Graph) -> list[Fault]:
     ]
 
 
+def check_numbers(graph: Graph) -> None:
+    """Check that no node's own numbers stand in the way of an import.
+
+    Raises:
+        HardspikeError: some do; one line for the first node, with how many more there are.
+    """
+    stopping = [fault for fault in graph_faults(graph) if fault.stops]
+    if stopping:
+        more = f" (and {len(stopping) - 1} more; `hardspike check`)" if len(stopping) > 1 else ""
+        raise HardspikeError(f"node {stopping[0].node}: {stopping[0].says}{more}")
+
+
 def _of_node(node: Node) -> Iterator[tuple[str, bool]]:
     for key, values in _numbers(node):
+        if key == "v_threshold" and (values == np.inf).all():
+            continue  # neurons that never fire, as SpikingJelly writes a readout
         if not np.isfinite(values).all():
             wrong = values[~np.isfinite(values)]
             yield (

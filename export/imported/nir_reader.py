@@ -155,6 +155,8 @@ def _graph(fields: _Fields, prefix: str) -> tuple[dict[str, Node], list[Edge]]:
         name = f"{prefix}{key}"
         if not isinstance(group[key], h5py.Group) or len(name) > LONGEST_NAME:
             raise HardspikeError(f"node {name[:LONGEST_NAME]}: found no node with a short name")
+        if not name.isprintable():
+            raise HardspikeError(f"node {name!r}: the name holds characters that do not print")
         node = _Fields(group[key], name)
         if node.text("type") == "NIRGraph":
             below, inside = _graph(node, f"{name}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from export.errors import HardspikeError
+from export.imported.faults import check_numbers
 from export.imported.graph import Graph, Input, Neuron
 from export.imported.lower import Lowered, TimeBase, lower
 from export.imported.nir_reader import read_nir_graph
@@ -65,6 +66,7 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
     graph = shaped(read_nir_graph(path), options.input_shape)
     try:
         settled = settle(graph, options)
+        check_numbers(graph)
         rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
         lowered = lower(rewritten, settled.base)
     except HardspikeError as error:

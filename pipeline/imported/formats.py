@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from export.errors import HardspikeError
+from export.files import check_regular
 from export.hdf5_guard import open_guarded
 from export.imported.nir_reader import MOST_BYTES
 
@@ -19,6 +20,7 @@ def format_of(path: Path) -> Format:
     Raises:
         HardspikeError: the file is absent, or of none of the formats.
     """
+    check_regular(path, MOST_BYTES)
     try:
         with path.open("rb") as file:
             head = file.read(_USER_BLOCKS[-1] + len(_HDF5))

@@ -89,6 +89,9 @@ def carry_out(arguments: argparse.Namespace) -> None:
 
 def _config(arguments: argparse.Namespace) -> Config:
     """Return the config of the run."""
+    from pipeline.imported.formats import format_of
+
+    format_of(arguments.file)  # before a digest is made of what may have no end
     file: Path = arguments.file.resolve()
     tree: dict[str, Any] = {
         "train": {

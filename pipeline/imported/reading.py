@@ -20,6 +20,11 @@ from pipeline.imported.formats import format_of
 _SECONDS_CLOSE = 1e-6
 """Relative: how far a file's dt may lie from the recordings' step, which is whole microseconds."""
 
+ONNX_BYTES = 16 << 20
+"""Of an ONNX file to import, whose weights of 8 bits are looked at in 64."""
+
+MOST_STEPS = 1_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class ImportedNetwork:
@@ -57,7 +62,7 @@ def import_network(path: Path, options: Options) -> ImportedNetwork:
 def _onnx(path: Path, options: Options) -> FixedPointNetwork:
     """Read an ONNX file that hardspike wrote; it says all that matters."""
     _check_steps_of_its_own(path, options, "ONNX")
-    network = read_onnx_network(path)
+    network = read_onnx_network(path, ONNX_BYTES)
     _check_said(path, network, options)
     return network
 
@@ -71,7 +76,9 @@ def _check_steps_of_its_own(path: Path, options: Options, kind: str) -> None:
 
 
 def _check_said(path: Path, network: FixedPointNetwork, options: Options) -> None:
-    """Hold what the user says to a file that says it too."""
+    """Hold what the user says to a file that says it too, and its steps to their limit."""
+    if network.steps > MOST_STEPS:
+        raise HardspikeError(f"{path}: steps: found {network.steps}, allowed up to {MOST_STEPS}")
     said = {
         "steps": network.steps,
         "readout": network.readout,

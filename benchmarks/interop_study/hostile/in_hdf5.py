@@ -37,20 +37,16 @@ def data_of(file: Any, kinds: str = "iufbOS") -> list[str]:
     return found
 
 
-def _some(file: Any, random: Random, kinds: str = "iufbOS") -> str:
-    return str(random.choice(data_of(file, kinds)))
-
-
 def _numbers(file: Any) -> str:
     """Return the largest array of numbers, a weight in every format."""
     return max(data_of(file, "iuf"), key=lambda name: file[name].size)
 
 
-def _replaced(make: Callable[[Any, str], Any], kinds: str = "") -> Edit:
-    """Replace one array by what `make` gives of it: of `kinds` by chance, else a weight."""
+def _replaced(make: Callable[[Any, str], Any]) -> Edit:
+    """Replace a weight by what `make` gives of it."""
 
     def edit(file: Any, random: Random) -> None:
-        name = _some(file, random, kinds) if kinds else _numbers(file)
+        name = _numbers(file)
         value = make(file, name)
         del file[name]
         file[name] = value
@@ -147,18 +143,18 @@ def _parents() -> Any:
     return settings
 
 
-def _typed(text: str | bytes) -> Edit:
-    """Write text where a type is expected: of a node, of a block."""
+def _typed(text: Any) -> Edit:
+    """Write text, or something else, where a type is expected: of a node, of a block."""
 
     def edit(file: Any, random: Random) -> None:
-        name = str(random.choice([name for name in data_of(file, "OS") if name.endswith("type")]))
+        name = str(random.choice([name for name in data_of(file, "OS") if name.endswith("/type")]))
         del file[name]
         file[name] = np.bytes_(text) if isinstance(text, bytes) else text
 
     return edit
 
 
-def _attribute(value: Any, dtype: Any = None) -> Edit:
+def _attribute(value: Any) -> Edit:
     """Add an attribute to a weight, written anew so that the attribute may be large."""
 
     def edit(file: Any, random: Random) -> None:
@@ -166,8 +162,7 @@ def _attribute(value: Any, dtype: Any = None) -> Edit:
         stored = file[name][()]
         del file[name]
         file[name] = stored
-        shape = np.shape(value) if dtype is None else (3,)
-        file[name].attrs.create("hostile", value, shape, dtype)
+        file[name].attrs["hostile"] = file.ref if value is None else value
 
     return edit
 
@@ -223,7 +218,7 @@ EDITS: dict[str, Edit] = {
     "1e20": _replaced(lambda file, name: np.full(file[name].shape, 1e20, np.float32)),
     "text for numbers": _replaced(lambda file, name: "heavy"),
     "bytes for numbers": _replaced(lambda file, name: np.bytes_(b"\x00" * 64)),
-    "numbers for text": _replaced(lambda file, name: np.arange(6.0), "OS"),
+    "numbers for text": _typed(np.arange(6.0)),
     "complex": _replaced(lambda file, name: np.full(file[name].shape, 1j)),
     "compound": _replaced(lambda file, name: _COMPOUND),
     "object reference": _replaced(lambda file, name: file["/"].ref),
@@ -265,7 +260,7 @@ EDITS: dict[str, Edit] = {
     "much data": _many_data,
     "many attributes": _attributes,
     "huge attribute": _attribute(np.zeros(1 << 20)),
-    "attribute of a reference": _attribute(None, h5py.ref_dtype),
+    "attribute of a reference": _attribute(None),
     "attribute of texts": _attribute(["x" * 100] * 50),
     "huge text": _typed("T" * (10 << 20)),
     "huge fixed text": _typed(b"T" * (10 << 20)),

@@ -64,7 +64,10 @@ def run_hostile(count: int, seed: int, say: Callable[[str], None] = lambda line:
                     raise HardspikeError(f"{command} of the whole {kind} file: {answer['said']}")
         wanted = hostile_files(count)
         for index, one in enumerate(wanted):
+            before = len(tally.failures)
             _try(process, maker, one, folder, tally)
+            for label in list(tally.failures)[before:]:
+                say(f"{label}: {tally.failures[label][:300]!r}")
             if not (index + 1) % 100:
                 say(f"{index + 1} of {len(wanted)} files, {len(tally.failures)} failures")
     return tally
