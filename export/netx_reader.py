@@ -14,6 +14,8 @@ from export.network import RESETS, Conv, Dense, FixedPointNetwork, Layer, LoihiL
 from export.registers import register_faults
 
 SCHEMA = "hardspike.netx/1"
+MOST_DELAY = 4096
+"""Steps."""
 LAYER_TYPES = ("input", "conv", "dense", "dense_rec", "flatten")
 NEURON, FAULTY_NEURON, SUBTRACTING_NEURON = "CUBA", "CUBA-FAULT", "CUBA-SUBTRACT"
 
@@ -125,7 +127,15 @@ def _layer(group: Any, kind: str, given: Shape, below: Layer[LoihiLIF] | None) -
 
 
 def _maybe(group: Any, key: str, size: int) -> Any:
-    return fields.integers(group, key, (size,)) if key in group else None
+    """Return delays, or None; a run holds as many steps as the longest."""
+    if key not in group:
+        return None
+    delay_N = fields.integers(group, key, (size,))
+    if delay_N.max() > MOST_DELAY:
+        raise HardspikeError(
+            f"{fields.name_of(group)}/{key}: found {delay_N.max()}, allowed up to {MOST_DELAY}"
+        )
+    return delay_N
 
 
 def _late(group: Any, kind: str, neurons: int, below: Layer[LoihiLIF] | None) -> Any:

@@ -41,7 +41,7 @@ def read_guarded(path: Path, limit_bytes: int = LIMIT_BYTES) -> onnx.ModelProto:
     try:
         model = onnx.load_model_from_string(content)
         _Walk().check(model)
-    except (DecodeError, HardspikeError) as error:
+    except (DecodeError, HardspikeError, UnicodeDecodeError) as error:
         raise HardspikeError(f"{path}: is not a valid ONNX model ({error})") from error
     return model
 
@@ -128,8 +128,9 @@ def _check_size(value: onnx.ValueInfoProto) -> None:
         )
 
 
-def _check_name(name: str) -> None:
-    if len(name) > LONGEST_NAME or not name.isprintable():
+def _check_name(name: str | bytes) -> None:
+    """Check a name, which is bytes where it is not UTF-8."""
+    if isinstance(name, bytes) or len(name) > LONGEST_NAME or not name.isprintable():
         raise HardspikeError(
             f"name {name[:40]!r}: found {len(name)} characters, "
             f"allowed up to {LONGEST_NAME} that print"

@@ -34,7 +34,8 @@ def read_onnx_network(path: Path, limit_bytes: int = LIMIT_BYTES) -> FixedPointN
     """
     info, form, graph = _our_file(path, limit_bytes)
     try:
-        network = _network(info, graph)
+        with np.errstate(over="raise", invalid="raise"):
+            network = _network(info, graph)
         same = _written(network, form) == graph.SerializeToString(deterministic=True)
     except (
         HardspikeError,
@@ -82,11 +83,13 @@ def _our_file(path: Path, limit_bytes: int = LIMIT_BYTES) -> tuple[OnnxInfo, str
 
 
 def _network(info: OnnxInfo, graph: Any) -> FixedPointNetwork:
-    metadata = info.metadata
+    metadata, names = info.metadata, _names(info)
+    if not all(names):
+        raise HardspikeError("found a layer without a name, allowed is one of letters")
     channels, height, width = (int(size) for size in info.inputs[INPUT][-3:])
     return FixedPointNetwork(
         input_shape=(channels, height, width),
-        layers=tuple(_layer(name, info, graph) for name in _names(info)),
+        layers=tuple(_layer(name, info, graph) for name in names),
         readout=metadata["readout"],  # type: ignore[arg-type]  # the network checks it
         steps=int(metadata["steps"]),
         dt=float(metadata["dt"]),

@@ -72,7 +72,10 @@ def read_nir_graph(path: Path, limit_bytes: int = MOST_BYTES) -> Graph:
         root = file.get("node")
         if not isinstance(root, h5py.Group):
             raise HardspikeError("node: found none, allowed is a NIR file with a graph in it")
-        nodes, edges = _graph(_Fields(root, "node"), "")
+        fields = _Fields(root, "node")
+        if (kind := fields.text("type")) != "NIRGraph":
+            raise HardspikeError(f"node: type: found {(kind or 'none')[:40]!r}, allowed NIRGraph")
+        nodes, edges = _graph(fields, "")
         metadata = _metadata(root)
     return Graph(nodes, tuple(dict.fromkeys(edges)), metadata)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from export.errors import HardspikeError
 from export.imported.faults import check_numbers
 from export.imported.graph import Graph, Input, Neuron
@@ -67,8 +69,11 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
     try:
         settled = settle(graph, options)
         check_numbers(graph)
-        rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
-        lowered = lower(rewritten, settled.base)
+        with np.errstate(over="raise", invalid="raise"):
+            rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
+            lowered = lower(rewritten, settled.base)
+    except FloatingPointError as error:
+        raise HardspikeError(f"{path}: numbers too large for a step ({error})") from error
     except HardspikeError as error:
         raise HardspikeError(*(f"{path}: {line}" for line in str(error).splitlines())) from error
     return ImportedGraph(graph, settled, rewritten, tuple(applied), lowered)

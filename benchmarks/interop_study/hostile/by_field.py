@@ -119,6 +119,8 @@ NETX: dict[str, Edit] = {
     "steps 2^64-1": _attribute("steps", np.uint64((1 << 64) - 1)),
     "input_max 2^62": _attribute("input_max", 1 << 62),
     "readout": _attribute("readout", "\x07loud"),
+    "late by 2^30": _put("layer/3/delay", np.full(6, 1 << 30)),
+    "sent 2^30 late": _put("layer/3/axonDelay", np.full(6, 1 << 30)),
     "no schema's fields": lambda file, random: file.attrs.__delitem__("steps"),
 }
 BLOCKS: dict[str, Edit] = {

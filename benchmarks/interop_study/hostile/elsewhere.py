@@ -9,13 +9,13 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-Make = Callable[[Path, bytes], None]
+Make = Callable[[Path, bytes], object]
 """Make something at a path; the bytes are those of a whole NIR file."""
 _HDF5, _SPARSE = b"\x89HDF\r\n\x1a\n", 5 << 30
 
 
 def _text(content: bytes) -> Make:
-    return lambda path, whole: path.write_bytes(content) and None
+    return lambda path, whole: path.write_bytes(content)
 
 
 def _link(target: str) -> Make:
@@ -77,7 +77,7 @@ def _gzip(path: Path, whole: bytes) -> None:
 class _Runs:
     """What a reader that unpickles would run."""
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return os.system, ("touch unpickled",)
 
 
@@ -112,5 +112,5 @@ ELSEWHERE: dict[str, Make] = {
     "HDF5 far too long": _sparse(_HDF5),
     "ONNX far too long": _sparse(b"\x08\x08"),
     "zeros far too long": _sparse(b""),
-    "whole file behind text": lambda path, whole: path.write_bytes(b"#!/bin/sh\n" + whole) and None,
+    "whole file behind text": lambda path, whole: path.write_bytes(b"#!/bin/sh\n" + whole),
 }

@@ -16,7 +16,7 @@ from benchmarks.interop_study.hostile.whole import WHOLE, write_whole
 CUT, FLIPPED, OTHER = "cut", "flipped", "other"
 LEGAL_YET = {
     *("1e20", "1e300", "threshold infinite", "delay of half a step", "unknown field", FLIPPED),
-    *("names with a slash", "name upwards"),
+    *("names with a slash", "name upwards", "no neuron", "delay without end", "graded spike"),
 }
 """What may leave a network that is legal, though it is not the one that was written."""
 

@@ -175,10 +175,11 @@ def _window(key: str, value: int) -> OnnxEdit:
     """Give the convolution another attribute."""
 
     def edit(model: Any, random: Random) -> None:
-        for node in model.graph.node:
-            for attribute in node.attribute:
-                if attribute.name == key:
-                    attribute.ints[:] = [value] * len(attribute.ints)
+        (node,) = (node for node in model.graph.node if node.op_type == "Conv")
+        count = {"pads": 4}.get(key, 2)
+        for attribute in [old for old in node.attribute if old.name == key]:
+            node.attribute.remove(attribute)
+        node.attribute.append(helper.make_attribute(key, [value] * count))
 
     return edit
 
@@ -319,4 +320,7 @@ def edit_onnx(whole: bytes, edit: OnnxEdit, random: Random) -> bytes:
     """Return the bytes of the changed file."""
     model = onnx.load_model_from_string(whole)
     made = edit(model, random)
-    return bytes(model.SerializeToString()) if made is None else made
+    made = bytes(model.SerializeToString()) if made is None else made
+    if made == whole:
+        raise ValueError("an edit left the file as it was")
+    return made

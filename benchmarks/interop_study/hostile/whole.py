@@ -1,5 +1,6 @@
 """The whole files that hostile ones are made from: NIR, netx and ONNX."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ import nir
 import numpy as np
 
 from benchmarks.interop_study.netx_files import Block, write_blocks
-from export.netx_file import write_netx
 from export.network import Conv, Dense, FixedPointNetwork, Layer, LoihiLIF
+from export.netx_file import write_netx
 from export.onnx_model import write_sequence, write_step
 
 _NIR = ("--dt", "0.01", "--reset", "zero")
@@ -23,7 +24,11 @@ SAID = {
     "other": _NIR,
 }
 """What the command line has to say of a file, by format."""
-SAID_IMPORT = {"nir": ("--steps", "4"), "nir-recurrent": ("--steps", "4"), "other": ("--steps", "4")}
+SAID_IMPORT = {
+    "nir": ("--steps", "4"),
+    "nir-recurrent": ("--steps", "4"),
+    "other": ("--steps", "4"),
+}
 """What `import` alone needs besides."""
 
 
@@ -50,7 +55,7 @@ def _lif(shape: Any) -> Any:
 
 def _write_nir(path: Path, nodes: dict[str, Any]) -> None:
     names = list(nodes)
-    edges = list(zip(names, names[1:], strict=False))
+    edges = list(itertools.pairwise(names))
     nir.write(path, nir.NIRGraph(nodes, edges, type_check=False))
 
 

@@ -27,7 +27,7 @@ def main() -> None:
     _warm(hardspike)
     held = _status("VmSize")
     resource.setrlimit(resource.RLIMIT_AS, (held + _SPACE_BYTES,) * 2)
-    with open(int(sys.argv[1]), "w") as answers:
+    with os.fdopen(int(sys.argv[1]), "w") as answers:
         print(json.dumps({"ready": True}), file=answers, flush=True)
         for line in sys.stdin:
             print(json.dumps(_carried_out(hardspike, json.loads(line))), file=answers, flush=True)
@@ -37,8 +37,6 @@ def _warm(hardspike: Any) -> None:
     """Load what a first command loads, so that no file is charged for it."""
     with contextlib.redirect_stderr(None), contextlib.redirect_stdout(None):
         hardspike(["check", os.devnull])
-    import onnx.checker
-    import onnx.reference
 
     import pipeline.imported.check_file
     import pipeline.imported.reading  # noqa: F401
