@@ -69,6 +69,9 @@ def test_the_readme_says_what_is_on_record(study: Study) -> None:
     lava = netx["through_lava"]
     found = f"{netx['equal']} of {netx['tried']} / {lava['equal']} of {lava['tried']}"
     assert f"| {found} | `make study-interop`" in readme
+    ended = headline(study)["hostile_files"]
+    found = " / ".join(str(ended[name]) for name in ("refused", "legal", "failed"))
+    assert f"| {ended['files']}; {found} |" in readme
     low, high = (100 * end for end in cnn["bits8_ci95"])
     shares = f"{100 * cnn['float']:.1f}% / {100 * cnn['bits8']:.1f}%"
     assert f"| {shares} ({low:.1f}–{high:.1f}%) |" in readme
@@ -80,6 +83,15 @@ def test_every_file_of_lava_dl_is_equal(study: Study) -> None:
     assert found["tried"] == found["equal"] >= 100
     assert found["through_lava"]["tried"] == found["through_lava"]["equal"] >= 20
     assert not netx_faults(study.netx)
+
+
+def test_every_hostile_file_ends_as_it_should(study: Study) -> None:
+    assert study.hostile is not None
+    assert study.hostile.files >= 300
+    assert not hostile_faults(study.hostile)
+    assert study.hostile.commands().failed == 0
+    assert study.hostile.seconds <= 10
+    assert study.hostile.peak_bytes <= 1 << 30
 
 
 def test_files_of_other_toolkits_are_equal_on_all_targets(study: Study) -> None:
