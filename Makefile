@@ -42,8 +42,10 @@ study-admm: $(READY)
 study-deployment: demo
 	$(BIN)/python -m benchmarks.deployment_study
 
-# Files of NIR from snnTorch, Norse, SpikingJelly and sinabs here, and ours there; writes
-# docs/studies/interop.md. Each toolkit's packages are fetched once (1 to 6 MB, torch is shared).
+# Files of NIR from snnTorch, Norse, SpikingJelly and sinabs here, and ours there; lava-dl's files on
+# Lava; a published network on real recordings (skipped without them); hostile files. Writes
+# docs/studies/interop.md; `--part netx` and the like run a part alone. Each toolkit's packages are
+# fetched once (1 to 6 MB, torch is shared).
 study-interop: $(READY)
 	$(BIN)/python -m benchmarks.interop_study
 

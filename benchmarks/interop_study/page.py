@@ -1,15 +1,20 @@
-"""The study's page: a table a toolkit, and what each departure is called."""
+"""The study's page: a table a toolkit, what each departure is called, and the other parts."""
 
 from collections.abc import Iterator
 
 from benchmarks.interop_study.ours import PREPARATIONS
+from benchmarks.interop_study.part_pages import hostile_section, netx_section, sinabs_section
 from benchmarks.interop_study.record import Cell, Study, count
 from benchmarks.interop_study.settings import COUNT, STEPS, TOOLKITS, Toolkit
 from benchmarks.study.tables import Row, markdown
 
-_HEAD = """# Four toolkits and NIR
+_HEAD = """# Networks of other toolkits
 
 *Written by `make study-interop`; what it rests on is in [interop.md](../interop.md).*
+
+Four toolkits and NIR, then [files of lava-dl](#files-of-lava-dl),
+[files that other toolkits wrote](#files-that-other-toolkits-wrote) and
+[damaged and hostile files](#damaged-and-hostile-files).
 
 A network is run twice on the same input, {count} recordings of {steps} steps: where it comes
 from, and from its file on the other side. *Theirs to ours* is a toolkit's network, its own export
@@ -45,6 +50,9 @@ def _parts(study: Study) -> Iterator[str]:
     yield "## What the preparations are\n"
     prepared = {one.name: one.text for found in PREPARATIONS.values() for one in found}
     yield markdown([("name", "our file with …"), *sorted(prepared.items())]) + "\n"
+    yield from netx_section(study.netx)
+    yield from sinabs_section(study.sinabs)
+    yield from hostile_section(study.hostile)
 
 
 def _summary(study: Study) -> list[Row]:

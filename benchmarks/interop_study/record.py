@@ -4,8 +4,17 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
+from benchmarks.interop_study.part_records import (
+    HostilePart,
+    NetxPart,
+    Record,
+    SinabsPart,
+    hostile_headline,
+    netx_headline,
+    sinabs_headline,
+)
 from export.errors import HardspikeError
 from export.files import read_json, write_json
 
@@ -16,23 +25,9 @@ Direction = Literal["theirs to ours", "ours to theirs"]
 COUNTED = ("equal", "explained", "equal_with_options", "refused", "refused_here", "unexplained")
 HERE = "hardspike: "
 """What the cause of a refusal begins with that is not the toolkit's."""
-COUNTED_ELSEWHERE = (
-    "netx_files_tried",
-    "netx_files_equal",
-    "hostile_files_tried",
-    "hostile_files_refused",
-    "cnn_sinabs_recordings",
-    "cnn_sinabs_float_accuracy",
-    "cnn_sinabs_8bit_accuracy",
-)
-"""Figures of the same page that other commands measure; they are kept as found, null until then."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Cell(_Model):
+class Cell(Record):
     """One network, one toolkit, one direction.
 
     `equal`: every spike is, under NIR's plain reading. `explained`: not so, but with `changes`, the
@@ -59,13 +54,15 @@ class Cell(_Model):
     cause: str = ""
 
 
-class Study(_Model):
-    """All cells, the versions they were found with, and figures from elsewhere."""
+class Study(Record):
+    """All cells with the versions they were found with, and the other parts, None until run."""
 
-    versions: dict[str, dict[str, str]]
-    absent: dict[str, str]
-    cells: tuple[Cell, ...]
-    elsewhere: dict[str, float | None]
+    versions: dict[str, dict[str, str]] = Field(default_factory=dict)
+    absent: dict[str, str] = Field(default_factory=dict)
+    cells: tuple[Cell, ...] = ()
+    netx: NetxPart | None = None
+    sinabs: SinabsPart | None = None
+    hostile: HostilePart | None = None
 
 
 def count(cells: tuple[Cell, ...]) -> dict[str, int]:
@@ -89,6 +86,16 @@ def counts(study: Study) -> dict[str, Any]:
     }
 
 
+def headline(study: Study) -> dict[str, Any]:
+    """Return the figures of the whole study; None for a part that has not been run."""
+    return {
+        "matrix": {"cells": len(study.cells), **count(study.cells)},
+        "netx_files": netx_headline(study.netx),
+        "hostile_files": hostile_headline(study.hostile),
+        "cnn_sinabs": sinabs_headline(study.sinabs),
+    }
+
+
 def _of(study: Study, toolkit: str, direction: str) -> tuple[Cell, ...]:
     return tuple(
         cell for cell in study.cells if (cell.toolkit, cell.direction) == (toolkit, direction)
@@ -96,9 +103,9 @@ def _of(study: Study, toolkit: str, direction: str) -> tuple[Cell, ...]:
 
 
 def write_study(study: Study, path: Path) -> None:
-    """Write a study and its counts."""
-    tree = study.model_dump(mode="json")
-    write_json(path, {"schema": SCHEMA, "counts": counts(study), **tree})
+    """Write a study, its headline and its counts."""
+    derived = {"headline": headline(study), "counts": counts(study)}
+    write_json(path, {"schema": SCHEMA, **derived, **study.model_dump(mode="json")})
 
 
 def read_study(path: Path) -> Study | None:
@@ -113,7 +120,8 @@ def read_study(path: Path) -> Study | None:
     found = tree.pop("schema", None) if isinstance(tree, dict) else None
     if found != SCHEMA:
         raise HardspikeError(f"{path}: schema: found {found!r}, allowed {SCHEMA!r}")
-    tree.pop("counts", None)
+    for derived in ("headline", "counts"):
+        tree.pop(derived, None)
     try:
         return Study.model_validate_json(json.dumps(tree))
     except ValidationError as error:

@@ -14,7 +14,7 @@ from benchmarks.interop_study.explain import difference, explain
 from benchmarks.interop_study.importer import run_imported
 from benchmarks.interop_study.ours import DT, NETWORKS, PREPARATIONS, STEPS
 from benchmarks.interop_study.reading import Reading, evaluate, fires, read_graph
-from benchmarks.interop_study.record import COUNTED_ELSEWHERE, HERE, Cell, Study
+from benchmarks.interop_study.record import HERE, Cell, Study
 from benchmarks.interop_study.settings import COUNT, SEED, TOOLKITS, Toolkit
 from benchmarks.interop_study.workers import Answer, Job, run_jobs
 from benchmarks.study.packages import PackagesUnavailableError
@@ -28,13 +28,11 @@ _RATE = 0.3
 _NETWORK = re.compile(r'^    "([a-z-]+)": ', re.MULTILINE)
 
 
-def run_study(names: Sequence[str], before: Study | None, say: Say) -> Study:
+def run_toolkits(names: Sequence[str], before: Study, say: Say) -> Study:
     """Run the named toolkits and keep of `before` what they do not replace."""
-    versions = dict(before.versions) if before else {}
-    absent = {
-        name: why for name, why in (before.absent if before else {}).items() if name not in names
-    }
-    cells = [cell for cell in (before.cells if before else ()) if cell.toolkit not in names]
+    versions = dict(before.versions)
+    absent = {name: why for name, why in before.absent.items() if name not in names}
+    cells = [cell for cell in before.cells if cell.toolkit not in names]
     for toolkit in TOOLKITS:
         if toolkit.name not in names:
             continue
@@ -49,13 +47,13 @@ def run_study(names: Sequence[str], before: Study | None, say: Say) -> Study:
         cells += found
         for cell in found:
             say(f"{toolkit.title}  {cell.direction}  {cell.network} {cell.prepared}: {cell.status}")
-    elsewhere = dict.fromkeys(COUNTED_ELSEWHERE) | (before.elsewhere if before else {})
     order = [toolkit.name for toolkit in TOOLKITS]
-    return Study(
-        versions={name: versions[name] for name in order if name in versions},
-        absent=absent,
-        cells=tuple(sorted(cells, key=lambda cell: order.index(cell.toolkit))),
-        elsewhere=elsewhere,
+    return before.model_copy(
+        update={
+            "versions": {name: versions[name] for name in order if name in versions},
+            "absent": absent,
+            "cells": tuple(sorted(cells, key=lambda cell: order.index(cell.toolkit))),
+        }
     )
 
 
