@@ -1,6 +1,6 @@
 """What becomes of the layers of a file that is in Loihi's integers already: netx and ONNX."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from export.imported.reading import Options
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Readout
 from hardware.loihi.limits import check_limits
 from hardware.loihi.netx_import import inspect_lava_netx
+from pipeline.imported.cores import core_remarks
 from pipeline.imported.formats import Format
 from pipeline.imported.reading import import_network
 
@@ -43,7 +44,10 @@ def check_integers_of(
     network = import_network(path, options).fixed_network
     assert network is not None
     faults = _chip_faults(network) if _CHIP in targets else []
-    rows = [_row(layer, notes, faults) for layer in network.layers]
+    cores = core_remarks(network) if _CHIP in targets and not faults else {}
+    rows = [_row(layer, notes, faults, cores) for layer in network.layers]
+    if GRAPH in cores:
+        rows.append(Row(GRAPH, "", "exact", "", (cores[GRAPH],)))
     known = {layer.name for layer in network.layers}
     rows += [Row(GRAPH, "", "unsupported", says) for name, says in faults if name not in known]
     rows += [
@@ -70,11 +74,15 @@ def _chip_faults(network: FixedPointNetwork) -> list[tuple[str, str]]:
 
 
 def _row(
-    layer: Layer[LoihiLIF], notes: Sequence[tuple[str, str]], faults: Sequence[tuple[str, str]]
+    layer: Layer[LoihiLIF],
+    notes: Sequence[tuple[str, str]],
+    faults: Sequence[tuple[str, str]],
+    cores: Mapping[str, str],
 ) -> Row:
     kind = "conv" if isinstance(layer.synapse, Conv) else "dense"
     remarks = [what for where, what in notes if _is_of(where, layer)]
     remarks += _oddities(layer)
+    remarks += [cores[layer.name]] if layer.name in cores else []
     said = "; ".join(says for name, says in faults if name == layer.name)
     return Row(
         layer.name,

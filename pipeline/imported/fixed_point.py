@@ -8,10 +8,11 @@ import numpy as np
 
 from export.errors import HardspikeError
 from export.imported.checking import GRAPH, Row
-from export.network import HardSpikeNetwork, Layer
+from export.network import FixedPointNetwork, HardSpikeNetwork, Layer
 from hardware.loihi.discretize import discretize
 from hardware.loihi.layer_integers import Demands, at_largest_weight
 from hardware.loihi.limits import check_limits
+from pipeline.imported.cores import core_remarks
 
 _FEW_LEVELS = 16
 """Levels of the largest weight below which a layer's weights count as lost: 4 bits and the sign."""
@@ -33,13 +34,22 @@ def fixed_point_rows(
             name, _, says = line.removeprefix("layer ").partition(": ")
             _note(faults, name if says else GRAPH, [says or line])
     else:
+        if _CHIP in targets:
+            _add_cores(remarks, fixed)
         for index, layer in enumerate(network.layers):
             demands = Demands(bits, 1 if index else network.input_max, 0.0)
             _note(remarks, layer.name, _losses(layer, demands))
     known = {row.node for row in rows}
     marked = [_marked(row, faults, remarks) for row in rows]
     lost = [says for name, lines in faults.items() for says in lines if _node(name, known) is None]
-    return (*marked, *(Row(GRAPH, "", "unsupported", says) for says in lost))
+    whole = tuple(remarks.get(GRAPH, ()))
+    about = [Row(GRAPH, "", "exact", "", whole)] if whole else []
+    return (*marked, *(Row(GRAPH, "", "unsupported", says) for says in lost), *about)
+
+
+def _add_cores(remarks: dict[str, list[str]], fixed: FixedPointNetwork) -> None:
+    for name, says in core_remarks(fixed).items():
+        _note(remarks, name, [says])
 
 
 def _note(notes: dict[str, list[str]], name: str, says: Iterable[str]) -> None:

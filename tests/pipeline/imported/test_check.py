@@ -157,7 +157,7 @@ def test_files_in_integers_have_a_row_a_layer(tmp_path: Path) -> None:
     write_step(network, tmp_path / "net.onnx")
     for name in ("net.net", "net.onnx"):
         found = checked(tmp_path / name, "--target", "loihi", status=0)
-        assert list(rows(found)) == [layer.name for layer in network.layers]
+        assert list(rows(found)) == [*(layer.name for layer in network.layers), "(graph)"]
         assert {row["status"] for row in rows(found).values()} == {"exact"}
         assert "Loihi's integers" in found["compared"]
     first, *others = network.layers
@@ -182,3 +182,30 @@ def test_what_netx_runs_otherwise_is_a_remark(tmp_path: Path) -> None:
         if noted == 2:
             return
     pytest.fail("no file has a note")
+
+
+def test_a_layer_over_a_cores_limits_is_split(tmp_path: Path) -> None:
+    wide = {
+        "input": nir.Input(np.array([2, 8, 8])),
+        "conv": conv((8, 8), weights(40, 2, 3, 3), padding=(1, 1)),
+        "lif": lif((40, 8, 8)),
+        "output": nir.Output(np.array([40, 8, 8])),
+    }
+    cores = 3  # 2,560 neurons, and a core holds 1,024
+    path = write(tmp_path / "wide.nir", wide)
+    found = rows(checked(path, *SAID, "--target", "loihi", status=0))
+    assert f"split over {cores} cores of Loihi 1" in found["lif"]["remarks"]
+    narrow = write(tmp_path / "cnn.nir", small_cnn())
+    found = rows(checked(narrow, *SAID, "--target", "loihi", status=0))
+    assert "takes a core of Loihi 1" in found["lif1"]["remarks"]
+    assert not any(
+        "core" in " ".join(row["remarks"])
+        for row in rows(checked(narrow, *SAID, status=0)).values()
+    )
+
+
+def test_a_network_that_no_chip_holds_runs_on_the_simulator_all_the_same(tmp_path: Path) -> None:
+    network = fixed_network()
+    write_netx(network, tmp_path / "counts.net")  # takes counts, which cores here do not
+    found = rows(checked(tmp_path / "counts.net", "--target", "loihi", status=0))
+    assert "one Loihi 1: " in " ".join(found["(graph)"]["remarks"])
