@@ -203,7 +203,7 @@ def _zeros(graph: Graph, state: str, kind: int, shape_BN: str) -> str:
 
 def layer_inputs(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], Shape, int, int]]:
     """Yield each layer with the shape its input takes (−1 for rows), its size and input's limit."""
-    _check(network)
+    check_exact(network)
     shapes = network.shapes
     for index, layer in enumerate(network.layers):
         given = shapes[index]
@@ -211,8 +211,13 @@ def layer_inputs(network: FixedPointNetwork) -> Iterator[tuple[Layer[LoihiLIF], 
         yield layer, (-1, *rows), math.prod(shapes[index + 1]), 1 if index else network.input_max
 
 
-def _check(network: FixedPointNetwork) -> None:
-    """Raise where float32 sums or 32-bit currents of the graph would not be exact."""
+def check_exact(network: FixedPointNetwork) -> None:
+    """Refuse a network whose graph would not be exact.
+
+    Raises:
+        HardspikeError: a number overruns its register, a sum float32 or a current 32 bits; one line
+            each.
+    """
     faults = list(register_faults(network))
     for index, layer in enumerate(network.layers if not faults else ()):
         input_max = 1 if index else network.input_max

@@ -130,7 +130,7 @@ def _layer(name: str, info: OnnxInfo, graph: Any) -> Layer[LoihiLIF]:
         membrane_decay=int(dv_O.min()),
         threshold=int(threshold),
         current_decay=int(du_O.min()),
-        reset="zero" if name in info.resets or threshold_N is not None else "subtract",
+        reset="subtract" if f"{name}.v.after.taken" in tensors else "zero",
     )
     own = tensors.get(f"{name}.recurrent")
     return Layer(

@@ -30,9 +30,11 @@ def accuracy_gain(deployed: float, classes: int, cost: dict[str, Any]) -> dict[s
 def gain_note(gain: dict[str, Any]) -> str:
     """Say the gain in a sentence."""
     joule = gain["points_per_joule"]
+    if gain["points_per_second"] is None:
+        return f"Not trained here; a guess is right in {100 * gain['guess']:.1f}%."
     return (
         f"Deployed accuracy gained over a guess ({100 * gain['guess']:.1f}%): "
-        f"{100 * gain['gained']:.1f} points, {gain['points_per_second'] or 0:.3g} for every second "
+        f"{100 * gain['gained']:.1f} points, {gain['points_per_second']:.3g} for every second "
         f"of training and {'none that could be counted' if joule is None else f'{joule:.3g}'} for "
         "every joule."
     )

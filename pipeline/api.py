@@ -26,8 +26,10 @@ from export.errors import HardspikeError
 from export.files import replacing
 from export.imported.reading import Options
 from export.network import (
+    LIF,
     FixedPointNetwork,
     HardSpikeNetwork,
+    LoihiLIF,
     Network,
     Readout,
     Reset,
@@ -39,7 +41,7 @@ from hardware.membrane_error import input_statistics
 from hardware.reference import chunk_size, run_float
 from hardware.target import TargetRun, TargetUnavailableError
 from hardware.targets import TARGETS, TargetOptions
-from pipeline.deploy import write_files
+from pipeline.deploy import NIR, write_files
 from pipeline.imported.reading import import_network as _import_network
 from pipeline.metrics import agreement
 
@@ -71,7 +73,14 @@ def import_network(
         HardspikeError: the file is absent, damaged or of another format, leaves something open that
             matters, says other than the arguments, or holds what the contract has no place for.
     """
-    options = Options(dt, reset, readout, steps, input_shape, None, input_max)
+    if input_max is not None and not 1 <= input_max <= 255:
+        raise HardspikeError(f"input_max: found {input_max}, allowed 1 to 255")
+    shape = None
+    if input_shape is not None:
+        if len(input_shape) != 3:
+            raise HardspikeError(f"input_shape: found {input_shape}, allowed (C, H, W)")
+        shape = (input_shape[0], input_shape[1], input_shape[2])
+    options = Options(dt, reset, readout, steps, shape, None, input_max)
     return _import_network(Path(file), options).network
 
 
@@ -90,15 +99,23 @@ def convert(
         HardspikeError: the network is in integers already, the spikes do not fit it, or a layer
             does not fit a register; one line a fault.
     """
-    if not network.layers or not hasattr(network.layers[0].neuron, "decay"):
-        raise HardspikeError("network: found integers, allowed is a float network")
-    if not 2 <= weight_bits <= 8:
-        raise HardspikeError(f"weight_bits: found {weight_bits}, allowed 2 to 8")
+    _check_kind(network, LIF)
+    if not isinstance(weight_bits, int) or not 2 <= weight_bits <= 8:
+        raise HardspikeError(f"weight_bits: found {weight_bits!r}, allowed 2 to 8")
     if spikes_BTCHW is None:
         return discretize(network, weight_bits)
     _check_spikes(network, spikes_BTCHW)
     largest = _largest_readout(network, spikes_BTCHW)
     return discretize(network, weight_bits, largest, input_statistics(network, spikes_BTCHW))
+
+
+def _check_kind(network: Network[Any], kind: type[LIF] | type[LoihiLIF]) -> None:
+    """Refuse a float network where integers are wanted, and the other way round."""
+    if not isinstance(network.layers[0].neuron, kind):
+        wanted, other = "a float network", "one in integers, as `convert` gives"
+        if kind is LoihiLIF:
+            raise HardspikeError(f"network: found {wanted}, allowed is {other}")
+        raise HardspikeError(f"network: found integers, allowed is {wanted}")
 
 
 def _largest_readout(network: HardSpikeNetwork, spikes_BTCHW: Spikes) -> float:
@@ -114,22 +131,48 @@ def _largest_readout(network: HardSpikeNetwork, spikes_BTCHW: Spikes) -> float:
 def deploy(
     network: FixedPointNetwork, folder: str | Path, float_network: HardSpikeNetwork | None = None
 ) -> list[Path]:
-    """Write what ships into `folder` and return the files; each is read back and held to `network`.
+    """Write what ships into `folder` and return the files, each read back and compared.
 
-    `model.net` (netx), `model.sequence.onnx` and `model.step.onnx`; and `model.nir` of
-    `float_network` where it is given, for NIR has no integers. All of them or none are put there.
+    `model.net` (netx), `model.sequence.onnx` and `model.step.onnx` of `network`; and `model.nir` of
+    `float_network`, from which it was converted, for NIR has no integers. Without it a NIR file of
+    before is taken away. Files are put there whole, `model.net` last, once all of them are right.
 
     Raises:
-        HardspikeError: a limit is exceeded, a file differs from the network, or the folder cannot
-            be written.
+        HardspikeError: the networks are not one float and in integers, a limit is exceeded, a file
+            differs from its network, or the folder cannot be written.
     """
     place = Path(folder)
+    _check_kind(network, LoihiLIF)
+    if float_network is not None:
+        _check_kind(float_network, LIF)
+        _check_same(network, float_network)
     with tempfile.TemporaryDirectory() as made:
         names = write_files(float_network, network, Path(made))
         for name in names:
             with replacing(place / name) as temporary:
                 temporary.write_bytes((Path(made) / name).read_bytes())
+    if float_network is None:
+        (place / NIR).unlink(missing_ok=True)
     return [place / name for name in names]
+
+
+def _check_same(network: FixedPointNetwork, float_network: HardSpikeNetwork) -> None:
+    """Refuse a float network that the integers were not converted from.
+
+    Raises:
+        HardspikeError: layers, shapes, steps, their length or the readout differ.
+    """
+    for what, one, other in (
+        ("layers", *([layer.name for layer in each.layers] for each in (network, float_network))),
+        ("shapes", network.shapes, float_network.shapes),
+        ("steps", network.steps, float_network.steps),
+        ("dt", network.dt, float_network.dt),
+        ("readout", network.readout, float_network.readout),
+    ):
+        if one != other:
+            raise HardspikeError(
+                f"float_network: {what}: found {other}, the network in integers has {one}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ from export.imported.graph import (
     kind_of,
 )
 from export.imported.lower import Lowered, lower
-from export.imported.reading import Options, Settled, settle
+from export.imported.reading import Options, Settled, never_firing, read_by, settle
 from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
 from export.imported.rewrites.time_step import TimeStep
@@ -90,8 +90,10 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
     Raises:
         HardspikeError: file and user say different things, or one of them something unheard of.
     """
+    graph = never_firing(graph)
     settled, faults = _settled(graph, options)
     faults += graph_faults(graph)
+    graph = read_by(graph, settled.base.readout)
     applied: list[Applied] = []
     lowered: Lowered | None = None
     if not any(fault.stops for fault in graph_faults(graph)):

@@ -179,8 +179,6 @@ Node = (
     | Neuron
     | StepNeuron
 )
-LINEAR = (Linear, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten, Scale)
-"""Nodes without memory whose output is linear (or affine) in their input."""
 STATEFUL = (Threshold, Neuron, StepNeuron)
 """Nodes whose spikes may go around a cycle: what comes back is that of the step before."""
 MOST_CYCLES = 64

@@ -5,7 +5,6 @@ flatten in front of a dense layer, a delay behind neurons, weights from neurons 
 and the output behind the last neurons. What is not is a fault that names the node.
 """
 
-import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -79,12 +78,10 @@ def lower(graph: Graph, base: TimeBase) -> Lowered:
         name = walk.next_after(name)
         walk.take(name)
     readout: Readout = "count" if walk.layers[-1].neuron.fires else "membrane"
-    if base.readout == "membrane" and readout == "count":
-        last = walk.layers[-1]
-        walk.layers[-1] = replace(last, neuron=replace(last.neuron, threshold=math.inf))
-    elif base.readout is not None and base.readout != readout:
+    if base.readout is not None and base.readout != readout:
+        last = "has no membrane that outlives a spike" if readout == "count" else "never fires"
         raise HardspikeError(
-            f"readout: found {base.readout}, and the last layer never fires; allowed is membrane"
+            f"readout: found {base.readout}, and the last layer {last}; allowed is {readout}"
         )
     shape = shapes[start]
     network = HardSpikeNetwork(

@@ -10,7 +10,7 @@ import numpy as np
 
 from export.errors import HardspikeError
 from export.imported.faults import check_numbers
-from export.imported.graph import Graph, Input, Neuron
+from export.imported.graph import Flatten, Graph, Input, Neuron, Output
 from export.imported.lower import Lowered, TimeBase, lower
 from export.imported.nir_reader import read_nir_graph
 from export.imported.rewrites.rewrite import Applied
@@ -65,9 +65,10 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
         HardspikeError: the file cannot be read, leaves something open that matters, or holds what
             the contract has no place for. One line.
     """
-    graph = shaped(read_nir_graph(path), options.input_shape)
+    graph = never_firing(shaped(read_nir_graph(path), options.input_shape))
     try:
         settled = settle(graph, options)
+        graph = read_by(graph, settled.base.readout)
         check_numbers(graph)
         with np.errstate(over="raise", invalid="raise"):
             rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
@@ -85,6 +86,66 @@ def shaped(graph: Graph, shape: Shape | None) -> Graph:
         return graph
     nodes = {
         name: Input(shape) if isinstance(node, Input) and node.shape is None else node
+        for name, node in graph.nodes.items()
+    }
+    return replace(graph, nodes=nodes)
+
+
+def never_firing(graph: Graph) -> Graph:
+    """Return the graph with neither threshold nor reset where all thresholds are infinite."""
+    return _without_threshold(
+        graph,
+        {
+            name
+            for name, node in graph.nodes.items()
+            if isinstance(node, Neuron)
+            and node.v_threshold is not None
+            and np.isposinf(node.v_threshold).all()
+        },
+    )
+
+
+def read_by(graph: Graph, readout: Readout | None) -> Graph:
+    """Return the graph as a readout has it: one of membranes takes the last neurons' thresholds.
+
+    Their v_reset goes too, so that every membrane is read in the file's own units, from 0.
+    """
+    if readout != "membrane":
+        return graph
+    ends = {name for name, node in graph.nodes.items() if isinstance(node, Output | Flatten)}
+    last = {
+        name
+        for name, node in graph.nodes.items()
+        if isinstance(node, Neuron) and _leads_to_the_end(graph, name, ends)
+    }
+    for name in sorted(last):
+        others = [target for target in graph.after(name) if target not in ends]
+        if others and graph.nodes[name].v_threshold is not None:  # type: ignore[union-attr]
+            raise HardspikeError(
+                f"node {name}: readout: found membrane, and its spikes are read by {others[0]}; "
+                "allowed is count"
+            )
+    return _without_threshold(graph, last)
+
+
+def _leads_to_the_end(graph: Graph, name: str, ends: set[str]) -> bool:
+    """Whether an output follows a node, or one after flattening alone."""
+    seen, waiting = set[str](), list(graph.after(name))
+    while waiting:
+        one = waiting.pop()
+        if one in ends and one not in seen:
+            if isinstance(graph.nodes[one], Output):
+                return True
+            seen.add(one)
+            waiting += graph.after(one)
+    return False
+
+
+def _without_threshold(graph: Graph, names: set[str]) -> Graph:
+    nodes = {
+        name: replace(node, v_threshold=None, v_reset=None)
+        if name in names and isinstance(node, Neuron)
+        else node
         for name, node in graph.nodes.items()
     }
     return replace(graph, nodes=nodes)

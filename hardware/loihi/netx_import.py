@@ -13,7 +13,6 @@ says so; what netx cannot load is refused by name.
     flatten            (C, H, W) to a vector in that order
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +84,3 @@ def _check_input_block(found: NetxFile, input_max: int) -> None:
         raise HardspikeError(
             f"layer {first.name}: weight·input + bias, a bias mantissa in netx: {fault}"
         )
-
-
-def notes_of(path: Path, input_shape: tuple[int, int, int] | None = None) -> Iterator[str]:
-    """Yield the notes on a file, one line each."""
-    for note in inspect_lava_netx(path, input_shape).notes:
-        yield f"{note.where}: {note.what}"

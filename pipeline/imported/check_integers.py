@@ -12,13 +12,13 @@ from export.imported.checking import GRAPH, Checked, Row
 from export.imported.nir_reader import MOST_BYTES
 from export.imported.reading import Options
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Readout
-from hardware.loihi.limits import check_limits
 from hardware.loihi.netx_import import inspect_lava_netx
 from pipeline.imported.cores import core_remarks
+from pipeline.imported.fixed_point import check_targets
 from pipeline.imported.formats import Format
 from pipeline.imported.reading import import_network
 
-_CHIP = "loihi"
+_CHIP, _ANY_TARGET = "loihi", "reference"
 _ANY_STEPS = 16
 _ANY_READOUT: Readout = "count"
 """For lava-dl's files, which say neither and whose layers depend on neither."""
@@ -43,7 +43,7 @@ def check_integers_of(
         notes = [(note.where, note.what) for note in inspected.notes]
     network = import_network(path, options).fixed_network
     assert network is not None
-    faults = _chip_faults(network) if _CHIP in targets else []
+    faults = _target_faults(network, targets or (_ANY_TARGET,))
     cores = core_remarks(network) if _CHIP in targets and not faults else {}
     rows = [_row(layer, notes, faults, cores) for layer in network.layers]
     if GRAPH in cores:
@@ -63,10 +63,10 @@ def _is_ours(path: Path) -> bool:
         return "schema" in file.attrs
 
 
-def _chip_faults(network: FixedPointNetwork) -> list[tuple[str, str]]:
-    """Return layer and fault of all that Lava would not run, or run otherwise."""
+def _target_faults(network: FixedPointNetwork, targets: Sequence[str]) -> list[tuple[str, str]]:
+    """Return layer and fault of all that a target would not run, or run otherwise."""
     try:
-        check_limits(network)
+        check_targets(network, targets)
     except HardspikeError as error:
         parts = [line.removeprefix("layer ").partition(": ") for line in str(error).splitlines()]
         return [(name, says or name) for name, _, says in parts]

@@ -9,15 +9,17 @@ import numpy as np
 from export.errors import HardspikeError
 from export.imported.checking import GRAPH, Row
 from export.network import FixedPointNetwork, HardSpikeNetwork, Layer
+from export.onnx_model import check_exact
 from hardware.loihi.discretize import discretize
 from hardware.loihi.layer_integers import Demands, at_largest_weight
-from hardware.loihi.limits import check_limits
+from hardware.loihi.limits import check_integers, check_limits
 from pipeline.imported.cores import core_remarks
 
 _FEW_LEVELS = 16
 """Levels of the largest weight below which a layer's weights count as lost: 4 bits and the sign."""
 _MANY_ZEROED = 0.5
 _SUFFIX, _CHIP = ".neuron", "loihi"
+_ONNX = ("onnxruntime", "onnxruntime-step")
 
 
 def fixed_point_rows(
@@ -27,8 +29,7 @@ def fixed_point_rows(
     faults, remarks = dict[str, list[str]](), dict[str, list[str]]()
     try:
         fixed = discretize(network, bits)
-        if _CHIP in targets:
-            check_limits(fixed)
+        check_targets(fixed, targets)
     except HardspikeError as error:
         for line in str(error).splitlines():
             name, _, says = line.removeprefix("layer ").partition(": ")
@@ -45,6 +46,23 @@ def fixed_point_rows(
     whole = tuple(remarks.get(GRAPH, ()))
     about = [Row(GRAPH, "", "exact", "", whole)] if whole else []
     return (*marked, *(Row(GRAPH, "", "unsupported", says) for says in lost), *about)
+
+
+def check_targets(fixed: FixedPointNetwork, targets: Sequence[str]) -> None:
+    """Hold a network to what `targets` can run.
+
+    Raises:
+        HardspikeError: one line a fault, `layer NAME: …` where it is a layer's.
+    """
+    faults: list[str] = []
+    checks = {_CHIP: check_limits, **dict.fromkeys(_ONNX, check_exact)}
+    for target in targets:
+        try:
+            checks.get(target, check_integers)(fixed)
+        except HardspikeError as error:
+            faults += str(error).splitlines()
+    if faults:
+        raise HardspikeError(*dict.fromkeys(faults))
 
 
 def _add_cores(remarks: dict[str, list[str]], fixed: FixedPointNetwork) -> None:

@@ -113,7 +113,7 @@ def _config(arguments: argparse.Namespace) -> Config:
             )
         given = read_tree(arguments.data)
         tree |= {key: given[key] for key in _OWN_KEYS if key in given}
-        steps = tree.get("data", {}).get("binning", {}).get("steps")
+        steps = parse_config(tree, str(arguments.data)).data.binning.steps
         if arguments.steps not in (None, steps):
             raise HardspikeError(
                 f"--steps: found {arguments.steps}, and {arguments.data} bins recordings into "

@@ -79,6 +79,11 @@ def _check_said(path: Path, network: FixedPointNetwork, options: Options) -> Non
     """Hold what the user says to a file that says it too, and its steps to their limit."""
     if network.steps > MOST_STEPS:
         raise HardspikeError(f"{path}: steps: found {network.steps}, allowed up to {MOST_STEPS}")
+    if options.input_max is not None and options.input_max > network.input_max:
+        raise HardspikeError(
+            f"{path}: input_max: found {network.input_max} in the file and {options.input_max} "
+            "given, allowed up to the file's"
+        )
     said = {
         "steps": network.steps,
         "readout": network.readout,

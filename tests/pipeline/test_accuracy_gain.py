@@ -20,6 +20,12 @@ def test_what_was_not_counted_has_no_rate() -> None:
     assert "none that could be counted for every joule" in gain_note(found)
 
 
+def test_what_was_not_trained_here_has_no_rate() -> None:
+    found = accuracy_gain(0.9, 10, {"seconds": 0.0, "joules": "not trained here"})
+    assert found["points_per_second"] is None
+    assert gain_note(found) == "Not trained here; a guess is right in 10.0%."
+
+
 def test_a_network_worse_than_a_guess_gains_less_than_nothing() -> None:
     found = accuracy_gain(0.05, 10, {"seconds": 10.0})
     assert found["points_per_second"] == pytest.approx(-0.5)

@@ -117,3 +117,27 @@ def test_nothing_is_left_where_a_network_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(HardspikeError, match=r"layer hidden: weight: .* even"):
         deploy(network, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_does_not_belong_together_is_one_line(tmp_path: Path) -> None:
+    network, other = fixed_network(), float_network("membrane")
+    with pytest.raises(HardspikeError, match="found a float network, allowed is one in integers"):
+        deploy(cast(FixedPointNetwork, other), tmp_path / "out")
+    with pytest.raises(HardspikeError, match="float_network: readout: found membrane"):
+        deploy(network, tmp_path / "out", other)
+    with pytest.raises(HardspikeError, match=r"weight_bits: found 4\.5, allowed 2 to 8"):
+        convert(other, weight_bits=cast(int, 4.5))
+    write_netx(network, tmp_path / "net.net")
+    with pytest.raises(HardspikeError, match="input_max: found 3 in the file and 9 given"):
+        import_network(tmp_path / "net.net", input_max=9)
+    with pytest.raises(HardspikeError, match="input_max: found 0, allowed 1 to 255"):
+        import_network(tmp_path / "net.net", input_max=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_nir_file_of_another_network_does_not_stay(tmp_path: Path) -> None:
+    hard = float_network()
+    deploy(convert(hard), tmp_path / "out", hard)
+    assert (tmp_path / "out" / "model.nir").exists()
+    deploy(fixed_network(), tmp_path / "out")
+    assert not (tmp_path / "out" / "model.nir").exists()

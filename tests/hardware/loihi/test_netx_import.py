@@ -11,7 +11,7 @@ import pytest
 from benchmarks.interop_study.netx_files import Block, random_case, write_blocks
 from export.errors import HardspikeError
 from export.network import Conv, Dense, FixedPointNetwork, LoihiLIF
-from hardware.loihi.netx_import import inspect_lava_netx, notes_of, read_lava_netx
+from hardware.loihi.netx_import import inspect_lava_netx, read_lava_netx
 
 FILES = Path(__file__).parents[2] / "lava_dl_files"
 NEURON = {
@@ -68,8 +68,9 @@ def test_a_file_that_lava_dl_wrote(tmp_path: Path) -> None:
     assert second.current_decay_O is not None
     np.testing.assert_array_equal(second.current_decay_O, decays - 1)
     assert third.neuron.threshold == (1 << 18) - 1
-    (note,) = notes_of(FILES / "dense.net")
-    assert "layer/1: netx delays what these neurons take instead of what they send" in note
+    (note,) = inspect_lava_netx(FILES / "dense.net").notes
+    assert note.where == "layer/1"
+    assert "netx delays what these neurons take instead of what they send" in note.what
 
 
 def test_convolutions_keep_strides_dilation_and_groups() -> None:

@@ -4,16 +4,19 @@ import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nir
 import numpy as np
 import pytest
 
 from benchmarks.interop_study.netx_files import random_case
+from export.network import Dense, FixedPointNetwork, HardSpikeNetwork, Layer, LoihiLIF
 from export.netx_file import write_netx
 from export.onnx_model import write_step
 from hardware.loihi.netx_import import inspect_lava_netx
+from hardware.reference import run_float
+from pipeline.api import import_network
 from tests.end_to_end.conftest import in_process
 from tests.export.imported.nir_files import conv, full, lif, recurrent, small_cnn, weights, write
 from tests.export.networks import fixed_network
@@ -209,3 +212,45 @@ def test_a_network_that_no_chip_holds_runs_on_the_simulator_all_the_same(tmp_pat
     write_netx(network, tmp_path / "counts.net")  # takes counts, which cores here do not
     found = rows(checked(tmp_path / "counts.net", "--target", "loihi", status=0))
     assert "one Loihi 1: " in " ".join(found["(graph)"]["remarks"])
+
+
+def test_sums_that_onnx_cannot_hold_are_named_for_its_targets(tmp_path: Path) -> None:
+    weight = np.full((2, 34_000), 254, np.int16)
+    layer = Layer("wide", Dense(weight), LoihiLIF(0, 100))
+    write_netx(FixedPointNetwork((1, 1, 34_000), (layer,), "count", 2, 1.0), tmp_path / "wide.net")
+    row = rows(checked(tmp_path / "wide.net", "--target", "onnxruntime", status=2))["wide"]
+    assert "accumulator: found sums up to 8636000" in row["says"]
+    assert rows(checked(tmp_path / "wide.net", status=2))["wide"]["status"] == "unsupported"
+
+
+def readout_graph(**changes: Any) -> dict[str, Any]:
+    neurons = {"tau": 2.0, "r": 2.0, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
+    values = {key: np.broadcast_to(v, (2,)).astype(np.float32) for key, v in neurons.items()}
+    values |= {key: np.asarray(value, np.float32) for key, value in changes.items()}
+    return {
+        "input": nir.Input(np.array([2])),
+        "w": nir.Linear(np.diag([1.0, 3.0]).astype(np.float32)),
+        "lif": nir.LIF(**values),
+        "output": nir.Output(np.array([2])),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"v_threshold": [1.0, 10.0]}, ("--readout", "membrane")),
+        ({"v_reset": [-0.5, 0.2]}, ("--readout", "membrane")),
+        ({"v_threshold": [np.inf, np.inf]}, ()),
+    ],
+)
+def test_a_membrane_is_read_in_the_files_own_units(
+    changes: dict[str, Any], said: tuple[str, ...], tmp_path: Path
+) -> None:
+    """u ← u/2 + x·diag(1, 3), whatever the thresholds were."""
+    path = write(tmp_path / "readout.nir", readout_graph(**changes))
+    found = checked(path, "--dt", "1", "--reset", "zero", *said, status=0)
+    assert found["compared"].endswith("outputs of neurons are the graph's")
+    network = import_network(path, dt=1.0, reset="zero", readout="membrane", steps=3)
+    spikes = np.ones((1, 3, 2, 1, 1), np.uint8)
+    membranes = run_float(cast(HardSpikeNetwork, network), spikes).membranes_BTN
+    np.testing.assert_allclose(membranes[0], np.outer([1.0, 1.5, 1.75], [1.0, 3.0]))

@@ -155,6 +155,20 @@ def test_a_wrong_argument_is_one_line(arguments: Any, line: str, tmp_path: Path)
     assert len(found.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("data", ["data:", "data: 3", "data: {binning: 3}", "evaluate:"])
+def test_a_damaged_experiment_file_is_named(data: str, tmp_path: Path) -> None:
+    experiment = tmp_path / "bad.yaml"
+    experiment.write_text(f"name: bad\n{data}\n")
+    path = write(tmp_path / "cnn.nir", small_cnn())
+    done = in_process(
+        *("import", path, "--dt", "0.01", "--reset", "zero"),
+        *("--data", experiment, "-o", tmp_path / "run"),
+    )
+    assert done.returncode == 2
+    assert "bad.yaml: " in done.stderr
+    assert not (tmp_path / "run" / "train").exists()
+
+
 def test_recordings_of_another_shape_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "cnn.nir", small_cnn())
     (tmp_path / "data.yaml").write_text(DATA)
