@@ -1,6 +1,7 @@
 """ONNX files read back as the network that they compute."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -179,3 +180,19 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
         assert len(str(caught.value).splitlines()) == 1
         assert str(path) in str(caught.value)
         assert message in str(caught.value) or "is not a valid ONNX" in str(caught.value)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_thresholds_of_single_neurons_keep_their_reset(writer: Writer, tmp_path: Path) -> None:
+    network = fixed_network()
+    first, *others = network.layers
+    odd = dataclasses.replace(
+        first,
+        neuron=dataclasses.replace(first.neuron, reset="subtract"),
+        threshold_N=np.arange(1, 1 + math.prod(network.shapes[1])),
+    )
+    path = tmp_path / "model.onnx"
+    writer(dataclasses.replace(network, layers=(odd, *others)), path)
+    found = read_onnx_network(path).layers[0]
+    assert found.neuron.reset == "subtract"
+    np.testing.assert_array_equal(found.threshold_N, odd.threshold_N)
