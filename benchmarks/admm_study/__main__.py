@@ -6,10 +6,8 @@ Runs what has no record yet, then writes `docs/studies/admm.md`, `docs/studies/a
 pictures from all records. It may be stopped at any time: what was run stays recorded.
 """
 
-import argparse
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from benchmarks.admm_study.plan import plan
 from benchmarks.admm_study.published import run_published
@@ -19,12 +17,9 @@ from benchmarks.admm_study.scaling import scale
 from benchmarks.admm_study.settings import RECORDS, RUNS
 from benchmarks.admm_study.tuning import tune
 from benchmarks.admm_study.write import write_study
+from benchmarks.study.command import Part, carry_out
 from benchmarks.study.parallel import Say
 from benchmarks.study.runs import Study, bring_up_to_date
-from benchmarks.training_step import at_least_one
-from export.errors import EXIT_STATUS, HardspikeError
-
-Part = Callable[[int, str, Say], list[str]]
 
 
 def _main_runs(jobs: int, only: str, say: Say) -> list[str]:
@@ -45,28 +40,7 @@ PARTS: Mapping[str, Part] = {
 
 def main() -> int:
     """Run what is missing and write the page."""
-    parser = argparse.ArgumentParser(prog="admm_study", description=__doc__)
-    parser.add_argument("--part", choices=PARTS, help="one part alone, and no page")
-    parser.add_argument("--jobs", type=at_least_one, default=max(1, (os.cpu_count() or 1)))
-    parser.add_argument(
-        "--only",
-        default="",
-        help="run only what has all of these texts, parted by commas, in its name",
-    )
-    parser.add_argument("--page", action="store_true", help="run nothing, write the page alone")
-    options = parser.parse_args()
-    failed: list[str] = []
-    try:
-        for name, part in PARTS.items():
-            if not options.page and options.part in (None, name):
-                failed += part(options.jobs, options.only, lambda line: print(line, flush=True))
-        if options.part is None:
-            write_study(RECORDS)
-    except HardspikeError as error:
-        failed += str(error).splitlines()
-    for line in failed:
-        print(f"admm_study: {line}", file=sys.stderr)
-    return EXIT_STATUS if failed else 0
+    return carry_out("admm_study", __doc__, PARTS, lambda: write_study(RECORDS))
 
 
 if __name__ == "__main__":

@@ -179,9 +179,10 @@ beside the clean accuracy.
 
 _COST = """\
 Seconds, gradient evaluations and FLOPs are of training alone. Points are those of deployed accuracy
-over a guess among ten classes (10%). Two trainings ran side by side, a thread each, so that seconds
-show magnitudes. This machine lets nobody read a counter of energy, so there are no joules. ADMM
-evaluates no gradient; its FLOPs are counted from its own products and solves.
+over a guess among ten classes (10%). Two trainings ran side by side, a thread each, with other work
+of low priority beside them, so that seconds show magnitudes. No counter of energy can be read on
+the machine used, so there are no joules. ADMM evaluates no gradient; its FLOPs are counted from its
+own products and solves.
 
 """
 

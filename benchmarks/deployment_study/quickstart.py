@@ -20,6 +20,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.deployment_study.settings import QUICKSTART, RECORDS, SUITE, SUITE_ROWS
+from benchmarks.records import Sha256
 from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import Say
 from export.errors import HardspikeError
@@ -34,7 +35,6 @@ _POLL_SECONDS = 0.05
 
 Amount = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Entry(BaseModel):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.deployment_study.plan import plan
 from benchmarks.deployment_study.settings import RECORDS, RUNS, SUITE
-from benchmarks.records import STAGES
+from benchmarks.records import STAGES, Sha256
 from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import Say, side_by_side
 from benchmarks.study.runs import Planned, recorded
@@ -33,7 +33,6 @@ FOLDER = "withstood"
 TARGET, SEED = "onnxruntime", 0
 
 Count = Annotated[int, Field(ge=0)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Withstood(BaseModel):

@@ -1,5 +1,6 @@
 """Writing the study: page, headline and pictures from the records."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,7 @@ from benchmarks.deployment_study.found import Found, read_all
 from benchmarks.deployment_study.page import page
 from benchmarks.deployment_study.pictures import pictures
 from benchmarks.deployment_study.tables import headline
-from export.files import write_bytes, write_json
-
-SCHEMA = "hardspike.study/1"
+from benchmarks.study.files import SCHEMA, write_files
 
 
 def write_study(folder: Path) -> None:
@@ -19,10 +18,8 @@ def write_study(folder: Path) -> None:
         HardspikeError: a record has faults.
     """
     text, figures, found = build_study(folder)
-    write_bytes(folder.with_suffix(".md"), text.encode())
-    write_json(folder.with_suffix(".json"), figures)
-    for name, draw in pictures(found).items():
-        draw(found, folder / name)
+    drawn = {name: partial(draw, found) for name, draw in pictures(found).items()}
+    write_files(folder, text, figures, drawn)
 
 
 def build_study(folder: Path) -> tuple[str, dict[str, Any], Found]:

@@ -1,5 +1,6 @@
 """Writing the study: page, headline and pictures from the records and the timed steps."""
 
+from functools import partial
 from pathlib import Path
 
 from benchmarks.records import read_records
@@ -7,11 +8,10 @@ from benchmarks.sast_study.page import PICTURES, TUNED_ON, page
 from benchmarks.sast_study.pictures import arms_picture, cost_picture, grid_picture
 from benchmarks.sast_study.plan import FOLDS
 from benchmarks.sast_study.tables import headline
+from benchmarks.study.files import SCHEMA, write_files
 from benchmarks.study.tables import Records, check_agreement
 from benchmarks.training_step import read_steps
-from export.files import write_bytes, write_json
 
-SCHEMA = "hardspike.study/1"
 STEPS = Path("step/pairs.json")
 """Below the records' folder: what `benchmarks.training_step` measured."""
 
@@ -23,10 +23,8 @@ def write_study(folder: Path) -> None:
         HardspikeError: a record or the timed steps are missing or have faults.
     """
     text, figures, records = build_study(folder)
-    write_bytes(folder.with_suffix(".md"), text.encode())
-    write_json(folder.with_suffix(".json"), figures)
-    for name, draw in zip(PICTURES, (grid_picture, arms_picture, cost_picture), strict=True):
-        draw(records, folder / name)
+    draw = zip(PICTURES, (grid_picture, arms_picture, cost_picture), strict=True)
+    write_files(folder, text, figures, {name: partial(one, records) for name, one in draw})
 
 
 def build_study(folder: Path) -> tuple[str, dict[str, object], Records]:

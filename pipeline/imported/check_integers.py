@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from export.errors import HardspikeError
-from export.hdf5_guard import open_guarded
 from export.imported.checking import GRAPH, Checked, Row
-from export.imported.nir_reader import MOST_BYTES
 from export.imported.reading import Options
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Readout
 from hardware.loihi.netx_import import inspect_lava_netx
 from pipeline.imported.cores import core_remarks
-from pipeline.imported.fixed_point import check_targets
-from pipeline.imported.formats import Format
+from pipeline.imported.fixed_point import by_layer, check_targets
+from pipeline.imported.formats import Format, is_ours
 from pipeline.imported.reading import import_network
 
 _CHIP, _ANY_TARGET = "loihi", "reference"
+_KINDS = ("input", "conv", "dense", "denserec")
+"""What layers of lava-dl's files are named after, before their group's number."""
 _ANY_STEPS = 16
 _ANY_READOUT: Readout = "count"
 """For lava-dl's files, which say neither and whose layers depend on neither."""
@@ -33,7 +33,7 @@ def check_integers_of(
         HardspikeError: the file cannot be read or holds what the contract has no place for.
     """
     notes: list[tuple[str, str]] = []
-    if found == "netx" and not _is_ours(path):
+    if found == "netx" and not is_ours(path):
         options = replace(
             options,
             steps=options.steps or _ANY_STEPS,
@@ -58,18 +58,12 @@ def check_integers_of(
     return Checked(tuple(rows), None, "Not compared: the file is in Loihi's integers, as they are")
 
 
-def _is_ours(path: Path) -> bool:
-    with open_guarded(path, MOST_BYTES) as file:
-        return "schema" in file.attrs
-
-
 def _target_faults(network: FixedPointNetwork, targets: Sequence[str]) -> list[tuple[str, str]]:
     """Return layer and fault of all that a target would not run, or run otherwise."""
     try:
         check_targets(network, targets)
     except HardspikeError as error:
-        parts = [line.removeprefix("layer ").partition(": ") for line in str(error).splitlines()]
-        return [(name, says or name) for name, _, says in parts]
+        return by_layer(error)
     return []
 
 
@@ -102,6 +96,3 @@ def _is_of(where: str, layer: Layer[LoihiLIF]) -> bool:
     """Whether a group of the file, `layer/3`, is the one that a layer is named after, `dense3`."""
     index = where.rpartition("/")[2]
     return index.isdecimal() and layer.name in {f"{kind}{index}" for kind in _KINDS}
-
-
-_KINDS = ("input", "conv", "dense", "denserec")

@@ -31,9 +31,8 @@ def fixed_point_rows(
         fixed = discretize(network, bits)
         check_targets(fixed, targets)
     except HardspikeError as error:
-        for line in str(error).splitlines():
-            name, _, says = line.removeprefix("layer ").partition(": ")
-            _note(faults, name if says else GRAPH, [says or line])
+        for name, says in by_layer(error):
+            _note(faults, name, [says])
     else:
         if _CHIP in targets:
             _add_cores(remarks, fixed)
@@ -46,6 +45,12 @@ def fixed_point_rows(
     whole = tuple(remarks.get(GRAPH, ()))
     about = [Row(GRAPH, "", "exact", "", whole)] if whole else []
     return (*marked, *(Row(GRAPH, "", "unsupported", says) for says in lost), *about)
+
+
+def by_layer(error: HardspikeError) -> list[tuple[str, str]]:
+    """Return layer and fault of each line; the graph where a line names no layer."""
+    parts = [line.removeprefix("layer ").partition(": ") for line in str(error).splitlines()]
+    return [(name, says) if says else (GRAPH, name) for name, _, says in parts]
 
 
 def check_targets(fixed: FixedPointNetwork, targets: Sequence[str]) -> None:

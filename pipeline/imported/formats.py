@@ -14,6 +14,16 @@ _USER_BLOCKS = (0, 512, 1024, 2048)
 """Where HDF5 may begin; a later place is one that no toolkit writes."""
 
 
+def is_ours(path: Path) -> bool:
+    """Whether hardspike wrote a netx file; lava-dl's says less.
+
+    Raises:
+        HardspikeError: the file cannot be read, or asks for too much.
+    """
+    with open_guarded(path, MOST_BYTES) as file:
+        return "schema" in file.attrs
+
+
 def format_of(path: Path) -> Format:
     """Return the format of a file.
 

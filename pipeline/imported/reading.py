@@ -5,8 +5,6 @@ from pathlib import Path
 
 from export.errors import HardspikeError
 from export.files import sha256
-from export.hdf5_guard import open_guarded
-from export.imported.nir_reader import MOST_BYTES
 from export.imported.reading import ImportedGraph, Options, import_nir
 from export.network import FixedPointNetwork, HardSpikeNetwork, LoihiLIF
 from export.netx_reader import read_netx
@@ -15,7 +13,7 @@ from hardware.loihi.netx_import import read_lava_netx
 from pipeline.config import Config, Imported
 from pipeline.data.events import COUNT_MAX
 from pipeline.data.settings import DataSettings, NoRecordings, shape_TCHW, step_ms
-from pipeline.imported.formats import format_of
+from pipeline.imported.formats import format_of, is_ours
 
 _SECONDS_CLOSE = 1e-6
 """Relative: how far a file's dt may lie from the recordings' step, which is whole microseconds."""
@@ -99,9 +97,7 @@ def _check_said(path: Path, network: FixedPointNetwork, options: Options) -> Non
 def _netx(path: Path, options: Options) -> FixedPointNetwork:
     """Read a netx file: ours says all that matters, lava-dl's leaves steps, dt and readout open."""
     _check_steps_of_its_own(path, options, "netx")
-    with open_guarded(path, MOST_BYTES) as file:
-        ours = "schema" in file.attrs
-    if ours:
+    if is_ours(path):
         network = read_netx(path)
         _check_said(path, network, options)
         return network

@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,32 +11,18 @@ from hardware.loihi_cost import chip
 from hardware.loihi_cost.simulated import SANAFE
 from pipeline.beside import read_beside
 from pipeline.cli import main
-from pipeline.config import Config
 from pipeline.energy.table import energy_section
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
+from tests.pipeline.tiny import tiny_config
 
 UNAVAILABLE = SANAFE.availability().reason
-CONFIG: dict[str, Any] = {
-    "name": "tiny",
-    "data": {
-        "source": {"kind": "saccade-mnist", "train": 40, "test": 10},
-        "binning": {"steps": 4, "mode": "binary", "downsample": 4},
-    },
-    "network": {
-        "layers": [
-            {"type": "conv", "channels": 3, "kernel": 3, "stride": 2, "padding": 1, "bias": True},
-            {"type": "dense", "units": 10},
-        ]
-    },
-    "train": {"method": "sast", "device": "cpu", "epochs": 1, "batch_size": 10, "rho": 0.0},
-}
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    config = Config.model_validate_json(json.dumps(CONFIG))
+    config = tiny_config()
     run_stages(config, folder, ["train", "convert", "deploy"], Reporter(quiet=True))
     return folder
 

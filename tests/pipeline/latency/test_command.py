@@ -20,27 +20,14 @@ from pipeline.latency.measure import subject_of
 from pipeline.latency.ways import Subject
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
+from tests.pipeline.tiny import tiny_config
 
-CONFIG: dict[str, Any] = {
-    "name": "tiny",
-    "data": {
-        "source": {"kind": "saccade-mnist", "train": 20, "test": 10},
-        "binning": {"steps": 4, "mode": "binary", "downsample": 4},
-    },
-    "network": {
-        "layers": [
-            {"type": "conv", "channels": 3, "kernel": 3, "stride": 2, "padding": 1, "bias": True},
-            {"type": "dense", "units": 10},
-        ]
-    },
-    "train": {"method": "sast", "device": "cpu", "epochs": 1, "batch_size": 10, "rho": 0.0},
-}
 KINDS = {"products", "network", "binning", "events_to_class", "step"}
 
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return Config.model_validate_json(json.dumps(CONFIG))
+    return tiny_config()
 
 
 @pytest.fixture(scope="module")
