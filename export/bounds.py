@@ -32,6 +32,14 @@ def activation_range(layer: Layer[Any], input_max: int) -> tuple[int, int]:
     return int(lowest_N.min()), int(highest_N.max())
 
 
+def _drive_range(layer: Layer[LoihiLIF], input_max: int) -> tuple[int, int]:
+    """Return the least and the largest that a step brings to the current, a filtered bias too."""
+    lowest, highest = activation_range(layer, input_max)
+    if not layer.neuron.bias_filtered or layer.synapse.bias_O is None:
+        return lowest, highest
+    return lowest + int(layer.synapse.bias_O.min()), highest + int(layer.synapse.bias_O.max())
+
+
 def _rows(layer: Layer[Any], input_max: int) -> Iterator[tuple[Array, int]]:
     """Yield weights, a row an output, with the largest input that they meet."""
     for synapse, largest in ((layer.synapse, input_max), (layer.recurrent, 1)):
@@ -57,7 +65,7 @@ def current_peak(layer: Layer[LoihiLIF], input_max: int, steps: int) -> int:
     One wrap takes a raw current r to at most max(2^23, |r| − 2^24), so the bound grows only where
     a step's input exceeds what one wrap takes off.
     """
-    drive = ALIGN * max(abs(end) for end in activation_range(layer, input_max))
+    drive = ALIGN * max(abs(end) for end in _drive_range(layer, input_max))
     kept_share = DECAY_ONE - layer.neuron.current_decay - 1
     peak, state = 0, 0
     for _ in range(steps):
@@ -74,7 +82,7 @@ def current_wraps(layer: Layer[LoihiLIF], input_max: int) -> bool:
 
     With shares k < 1 kept, the current stays within drive/(1 − k) for ever.
     """
-    lowest, highest = (ALIGN * end for end in activation_range(layer, input_max))
+    lowest, highest = (ALIGN * end for end in _drive_range(layer, input_max))
     lost_share = layer.neuron.current_decay + 1
     above = highest * DECAY_ONE > STATE_END * lost_share
     return above or -lowest * DECAY_ONE >= STATE_END * lost_share
@@ -89,8 +97,9 @@ def membrane_clips(layer: Layer[LoihiLIF], input_max: int) -> bool:
     """
     if current_wraps(layer, input_max):
         return True
-    lowest = ALIGN * activation_range(layer, input_max)[0] * DECAY_ONE
-    bias = 0 if layer.synapse.bias_O is None else int(layer.synapse.bias_O.min())
+    lowest = ALIGN * _drive_range(layer, input_max)[0] * DECAY_ONE
+    bias_O = None if layer.neuron.bias_filtered else layer.synapse.bias_O
+    bias = 0 if bias_O is None else int(bias_O.min())
     step = lowest + min(ALIGN * bias, 0) * (layer.neuron.current_decay + 1)
     lost_share = (layer.neuron.current_decay + 1) * layer.neuron.membrane_decay
     return -step * DECAY_ONE > (STATE_END - 1) * lost_share

@@ -27,8 +27,8 @@ from export.network import (
 SCHEMA = "hardspike.network/1"
 _KINDS = {"float": LIF, "fixed": LoihiLIF}
 _USUAL: dict[type, dict[str, Any]] = {
-    LIF: {"reset": "zero", "current_decay": 0.0},
-    LoihiLIF: {"reset": "zero"},
+    LIF: {"reset": "zero", "current_decay": 0.0, "bias_filtered": False, "refractory": 0},
+    LoihiLIF: {"reset": "zero", "bias_filtered": False, "refractory": 0},
 }
 """Fields that stand in a file only where they are not this: files from before them have none."""
 _OF_NEURONS = {

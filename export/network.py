@@ -9,7 +9,8 @@ Two networks share one shape. In the float network a neuron is a `LIF`,
     s[t] = 1 if u[t] > ϑ else 0                          strictly greater
 
 (under the reset `subtract`, τ · (u[t−1] − ϑ·s[t−1]) is what is kept; with a synaptic current that
-keeps the share c a step, i[t] = c·i[t−1] + W x[t] stands in the place of W x[t])
+keeps the share c a step, i[t] = c·i[t−1] + W x[t] stands in the place of W x[t], or with a filtered
+bias i[t] = c·i[t−1] + W x[t] + b in that of W x[t] + b)
 
 and in the fixed-point network a `LoihiLIF`, whose integers are those of Lava's `fixed_pt` CPU
 model (`lava/proc/lif/models.py`, lava-nc 0.10.0):
@@ -17,6 +18,12 @@ model (`lava/proc/lif/models.py`, lava-nc 0.10.0):
     u[t] = wrap24(trunc(u[t−1] · (4096 − du − 1) / 4096) + (Σ w·s << 6))
     v[t] = clip24(trunc(v[t−1] · (4096 − dv) / 4096) + u[t] + (bias << 6))
     s[t] = v[t] > (vth << 6);    v[t] ← 0 where s[t]        (`subtract`: v[t] − (vth << 6))
+
+with a filtered bias inside of wrap24 instead.
+
+A refractory period of R steps holds the membrane of a neuron that fired at t at zero, without leak,
+input or spike, from t + 1 to t + R; its synaptic current goes on. That is Lava's `LIFRefractory`,
+which has no fixed-point model.
 
 `x` of a layer is `s` of the layer before at the same step: no layer delay in this time base.
 """
@@ -29,149 +36,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import HardspikeError
+from export.neurons import LIF, RESETS, LoihiLIF, Reset
+from export.synapses import Array, Conv, Dense, Shape, Synapse
+
+__all__ = [
+    "LIF",
+    "READOUTS",
+    "RESETS",
+    "Array",
+    "Conv",
+    "Dense",
+    "FixedPointNetwork",
+    "HardSpikeNetwork",
+    "Layer",
+    "LoihiLIF",
+    "Network",
+    "Readout",
+    "Reset",
+    "Shape",
+    "Synapse",
+    "decide",
+]
 
 Readout = Literal["count", "membrane"]
 READOUTS: tuple[Readout, ...] = ("count", "membrane")
-Reset = Literal["zero", "subtract"]
-RESETS: tuple[Reset, ...] = ("zero", "subtract")
-Array = NDArray[Any]
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class LIF:
-    """A leaky integrate-and-fire neuron of the float network.
-
-    `decay` is τ, the share of the membrane kept a step, in [0, 1]; 0 is a threshold without memory,
-    which only the float network has. `threshold` is ϑ, in units of the membrane; infinity makes an
-    integrator that never fires (the `membrane` readout). A spike takes the membrane to zero, or ϑ
-    off it (`reset`). `current_decay` is the share of the synaptic current kept a step, in [0, 1);
-    0 leaves a step's input alone. The bias acts on the membrane, behind that filter.
-    """
-
-    decay: float
-    threshold: float
-    reset: Reset = "zero"
-    current_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.decay <= 1:
-            raise HardspikeError(f"decay: found {self.decay}, allowed from 0 to 1")
-        if not self.threshold > 0:
-            raise HardspikeError(f"threshold: found {self.threshold}, allowed above 0")
-        if self.reset not in RESETS:
-            raise HardspikeError(f"reset: found {self.reset!r}, allowed {', '.join(RESETS)}")
-        if not 0 <= self.current_decay < 1:
-            raise HardspikeError(
-                f"current_decay: found {self.current_decay}, allowed from 0 to below 1"
-            )
-
-    @property
-    def fires(self) -> bool:
-        """Whether the neuron has a threshold at all."""
-        return math.isfinite(self.threshold)
-
-
-@dataclass(frozen=True)
-class LoihiLIF:
-    """A neuron of the fixed-point network, in the registers of Loihi.
-
-    `current_decay` is du and `membrane_decay` is dv, both in 1/4096 a step (du gets +1, dv does
-    not); `threshold` is vth, compared after a shift by 6 bits. du = 4095 removes the synaptic
-    current filter: the current of a step is then that step's input alone. A spike takes the
-    membrane to zero, or vth << 6 off it (`reset`).
-    """
-
-    membrane_decay: int
-    threshold: int
-    current_decay: int = 4095
-    reset: Reset = "zero"
-
 
 NeuronT = TypeVar("NeuronT", LIF, LoihiLIF)
-
-
-@dataclass(frozen=True, eq=False)
-class Dense:
-    """Every input to every neuron: `weight_OI`, and `bias_O` or None."""
-
-    weight_OI: Array
-    bias_O: Array | None = None
-
-    @property
-    def weight(self) -> Array:
-        """The weights, output first."""
-        return self.weight_OI
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return `(O,)`.
-
-        Raises:
-            HardspikeError: the inputs do not number I.
-        """
-        found, expected = math.prod(input_shape), self.weight_OI.shape[1]
-        if found != expected:
-            raise HardspikeError(f"dense weight: takes {expected} inputs, found {found}")
-        return (self.weight_OI.shape[0],)
-
-
-@dataclass(frozen=True, eq=False)
-class Conv:
-    """A two-dimensional cross-correlation, as `torch.nn.functional.conv2d` has it.
-
-    `weight_OIHW`, `bias_O` (one a channel) or None; `stride`, `padding` and `dilation` are (H, W).
-    Of `groups`, each has an equal share of the input's and of the output's channels; I of the
-    weight is the share of one.
-    """
-
-    weight_OIHW: Array
-    bias_O: Array | None = None
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-
-    @property
-    def weight(self) -> Array:
-        """The weights, output first."""
-        return self.weight_OIHW
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        """Return (C, H, W) after the convolution: (size + 2·padding − reach) // stride + 1.
-
-        A kernel reaches over dilation·(kernel − 1) + 1.
-
-        Raises:
-            HardspikeError: the input is not (C, H, W), has other channels, or is too small; the
-                groups do not divide the output's channels.
-        """
-        outputs, share = self.weight_OIHW.shape[:2]
-        if self.groups < 1 or outputs % self.groups:
-            raise HardspikeError(
-                f"conv groups: found {self.groups}, allowed a divisor of {outputs} output channels"
-            )
-        channels = share * self.groups
-        kernel = tuple(
-            gap * (taps - 1) + 1
-            for gap, taps in zip(self.dilation, self.weight_OIHW.shape[2:], strict=True)
-        )
-        if len(input_shape) != 3 or input_shape[0] != channels:
-            raise HardspikeError(
-                f"conv weight: takes ({channels}, H, W), found an input of {input_shape}"
-            )
-        size = tuple(
-            (input_shape[1 + axis] + 2 * self.padding[axis] - kernel[axis]) // self.stride[axis] + 1
-            for axis in (0, 1)
-        )
-        if min(size) < 1:
-            raise HardspikeError(
-                f"conv kernel: {kernel[0]}×{kernel[1]} does not fit an input of "
-                f"{input_shape[1]}×{input_shape[2]} with padding {self.padding}"
-            )
-        return (self.weight_OIHW.shape[0], *size)
-
-
-Synapse = Dense | Conv
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,10 +76,12 @@ class Layer(Generic[NeuronT]):
     `recurrent` adds Wᵣ s[t−1], the layer's own spikes of the step before, to its input; the delay
     is not in it.
 
-    A fixed-point layer has three more, all of which Lava's netx runs. `dendrite_delay_N` holds up
-    what neuron n sums (its recurrent part too, its bias not): Σ w·s of step t acts at t + delay.
-    `current_decay_O` and `membrane_decay_O` are du and dv of each channel or neuron in the place of
-    `neuron`'s, which are then the least of them.
+    `current_decay_O` and `membrane_decay_O` are c and τ (fixed point: du and dv) of each channel or
+    neuron in the place of `neuron`'s, which are then those that keep most: the largest share, the
+    least decay.
+
+    A fixed-point layer has one more, which Lava's netx runs: `dendrite_delay_N` holds up what
+    neuron n sums (its recurrent part too, its bias not): Σ w·s of step t acts at t + delay.
     """
 
     name: str
@@ -210,6 +102,8 @@ class Layer(Generic[NeuronT]):
         conv = self.synapse if isinstance(self.synapse, Conv) else None
         found = {
             "subtractive reset": self.neuron.reset != "zero",
+            "refractory period": self.neuron.refractory > 0,
+            "filtered bias": self.neuron.bias_filtered,
             "dilation": conv is not None and conv.dilation != (1, 1),
             "groups": conv is not None and conv.groups != 1,
             "recurrence": self.recurrent is not None,
@@ -288,6 +182,10 @@ class Network(Generic[NeuronT]):
     def _check_delays_and_recurrence(self) -> None:
         for layer, shape in zip(self.layers, self.shapes[1:], strict=True):
             neurons, fixed = math.prod(shape), isinstance(layer.neuron, LoihiLIF)
+            if layer.neuron.bias_filtered and layer.synapse.bias_O is None:
+                raise HardspikeError(
+                    f"layer {layer.name}: bias_filtered: found without a bias, allowed with one"
+                )
             _check_whole(layer, "delay_N", neurons)
             recurrent = layer.recurrent
             if recurrent is not None and recurrent.weight_OI.shape != (neurons, neurons):
@@ -295,8 +193,14 @@ class Network(Generic[NeuronT]):
                     f"layer {layer.name}: recurrent: found weights of shape "
                     f"{recurrent.weight_OI.shape}, allowed ({neurons}, {neurons})"
                 )
+            _check_decays(layer, "current_decay")
+            _check_decays(layer, "membrane_decay")
             if not fixed:
-                _refuse(layer, "dendrite_delay_N", "current_decay_O", "membrane_decay_O")
+                if layer.dendrite_delay_N is not None:
+                    raise HardspikeError(
+                        f"layer {layer.name}: dendrite_delay_N: allowed in a fixed-point network "
+                        "only"
+                    )
                 continue
             if recurrent is not None and layer.alive_N is not None:
                 raise HardspikeError(
@@ -307,8 +211,6 @@ class Network(Generic[NeuronT]):
                     f"layer {layer.name}: recurrent: found a bias, allowed only in the synapse"
                 )
             _check_whole(layer, "dendrite_delay_N", neurons)
-            _check_decays(layer, "current_decay")
-            _check_decays(layer, "membrane_decay")
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -335,24 +237,20 @@ def _check_whole(layer: Layer[Any], field: str, size: int) -> None:
 
 
 def _check_decays(layer: Layer[Any], field: str) -> None:
-    """Raise unless the least decay of a channel is the neuron's, by which states are bounded."""
-    values, own = getattr(layer, f"{field}_O"), getattr(layer.neuron, field)
-    outputs = len(layer.synapse.weight)
+    """Raise unless the decay that keeps most is the neuron's, by which states are bounded."""
+    values, neuron, outputs = getattr(layer, f"{field}_O"), layer.neuron, len(layer.synapse.weight)
     if values is None:
         return
-    if values.shape != (outputs,) or values.dtype.kind not in "iu" or values.min() != own:
+    fixed = isinstance(neuron, LoihiLIF)
+    own = getattr(neuron, "decay" if field == "membrane_decay" and not fixed else field)
+    kinds, numbers, most = ("iu", "integers", "least") if fixed else ("f", "floats", "largest")
+    fits = values.shape == (outputs,) and values.dtype.kind in kinds
+    fits = fits and (fixed or values.min() >= 0)
+    if not fits or own != (values.min() if fixed else values.max()):
         raise HardspikeError(
             f"layer {layer.name}: {field}_O: found {values.dtype} of shape {values.shape}, "
-            f"allowed integers of shape ({outputs},), the least of them {own}"
+            f"allowed {numbers} of shape ({outputs},), the {most} of them {own}"
         )
-
-
-def _refuse(layer: Layer[Any], *fields: str) -> None:
-    for field in fields:
-        if getattr(layer, field) is not None:
-            raise HardspikeError(
-                f"layer {layer.name}: {field}: allowed in a fixed-point network only"
-            )
 
 
 HardSpikeNetwork = Network[LIF]

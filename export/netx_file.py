@@ -18,7 +18,9 @@ already flattened in (C, H, W) order.
 
 Decays may be one a channel or neuron, as lava-dl writes them. What netx does not know: `axonDelay`
 of a layer, one a neuron, which the layer above repeats in its `delay` where that is dense; and a
-`neuron/reset` that is not zero, of type CUBA-SUBTRACT so that netx stops at it.
+`neuron/reset` that is not zero, of type CUBA-SUBTRACT so that netx stops at it. So it does at type
+CUBA-OWN: a refractory period of `refDelay` − 1 steps, and 1 in `biasFiltered` where the current
+filters the bias.
 
 A faulty chip's layer has `neuron/thresholds` or `neuron/alive` (one a neuron) besides, which no
 Loihi and no netx knows: its neurons are of type CUBA-FAULT, so that netx stops at them.
@@ -49,6 +51,7 @@ from export.network import (
 from export.netx_reader import (
     FAULTY_NEURON,
     NEURON,
+    OWN_NEURON,
     SCHEMA,
     SUBTRACTING_NEURON,
     read_netx,
@@ -169,8 +172,10 @@ def _write_neuron(group: Any, layer: Layer[LoihiLIF]) -> None:
     _put(group, "neuron/iDecay", np.asarray(du_O, np.int64) + 1)
     _put(group, "neuron/vDecay", dv_O)
     _put(group, "neuron/vThMant", neuron.threshold)
-    _put(group, "neuron/refDelay", 1)
+    _put(group, "neuron/refDelay", neuron.refractory + 1)
     _put(group, "neuron/gradedSpike", 0)
+    if neuron.bias_filtered:
+        _put(group, "neuron/biasFiltered", 1)
     if neuron.reset != "zero":
         group.create_dataset("neuron/reset", data=_ascii(neuron.reset))
     if layer.threshold_N is not None:
@@ -182,4 +187,6 @@ def _write_neuron(group: Any, layer: Layer[LoihiLIF]) -> None:
 def _neuron_type(layer: Layer[LoihiLIF]) -> str:
     if layer.is_faulty:
         return FAULTY_NEURON
+    if layer.neuron.refractory or layer.neuron.bias_filtered:
+        return OWN_NEURON
     return NEURON if layer.neuron.reset == "zero" else SUBTRACTING_NEURON

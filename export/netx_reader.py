@@ -11,6 +11,7 @@ from export import hdf5_fields as fields
 from export.errors import HardspikeError
 from export.hdf5_guard import NETX_BYTES, open_guarded
 from export.network import RESETS, Conv, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape
+from export.neurons import LONGEST_REFRACTORY
 from export.registers import register_faults
 
 SCHEMA = "hardspike.netx/1"
@@ -18,6 +19,9 @@ MOST_DELAY = 4096
 """Steps."""
 LAYER_TYPES = ("input", "conv", "dense", "dense_rec", "flatten")
 NEURON, FAULTY_NEURON, SUBTRACTING_NEURON = "CUBA", "CUBA-FAULT", "CUBA-SUBTRACT"
+OWN_NEURON = "CUBA-OWN"
+"""Neurons with what no netx has: a refractory period, a filtered bias."""
+_BEYOND = (OWN_NEURON, FAULTY_NEURON)
 
 
 def read_netx(path: Path) -> FixedPointNetwork:
@@ -203,16 +207,14 @@ def _pair(group: Any, key: str, minimum: int) -> tuple[int, int]:
 
 
 def _neuron(group: Any, current_decay: int, membrane_decay: int) -> LoihiLIF:
-    fixed = {"refDelay": 1, "gradedSpike": 0}
-    kinds = (NEURON, FAULTY_NEURON, SUBTRACTING_NEURON)
-    if fields.ascii_text(group, "neuron/type") not in kinds:
-        allowed = ", ".join(f"'{kind}'" for kind in kinds)
+    kinds = (NEURON, FAULTY_NEURON, SUBTRACTING_NEURON, OWN_NEURON)
+    kind = fields.ascii_text(group, "neuron/type")
+    if kind not in kinds:
+        allowed = ", ".join(f"'{one}'" for one in kinds)
         raise HardspikeError(f"{fields.name_of(group)}/neuron/type: allowed {allowed}")
-    for key, allowed_value in fixed.items():
-        if (found := fields.scalar(group, f"neuron/{key}")) != allowed_value:
-            raise HardspikeError(
-                f"{fields.name_of(group)}/neuron/{key}: found {found}, allowed {allowed_value}"
-            )
+    _only(group, "gradedSpike", 0)
+    if kind not in _BEYOND:
+        _only(group, "refDelay", 1)
     reset = fields.ascii_text(group, "neuron/reset") if "reset" in group["neuron"] else "zero"
     if reset not in RESETS:
         raise HardspikeError(
@@ -223,4 +225,31 @@ def _neuron(group: Any, current_decay: int, membrane_decay: int) -> LoihiLIF:
         threshold=fields.scalar(group, "neuron/vThMant"),
         current_decay=current_decay,
         reset=reset,
+        bias_filtered=kind in _BEYOND and _flag(group, "biasFiltered"),
+        refractory=_refractory(group),
     )
+
+
+def _only(group: Any, key: str, allowed: int) -> None:
+    if (found := fields.scalar(group, f"neuron/{key}")) != allowed:
+        raise HardspikeError(
+            f"{fields.name_of(group)}/neuron/{key}: found {found}, allowed {allowed}"
+        )
+
+
+def _flag(group: Any, key: str) -> bool:
+    if key not in group["neuron"]:
+        return False
+    _only(group, key, 1)
+    return True
+
+
+def _refractory(group: Any) -> int:
+    """Return the steps of rest: a refDelay of 1 lets a neuron fire at every step."""
+    steps = fields.scalar(group, "neuron/refDelay") - 1
+    if not 0 <= steps <= LONGEST_REFRACTORY:
+        raise HardspikeError(
+            f"{fields.name_of(group)}/neuron/refDelay: found {steps + 1}, "
+            f"allowed 1 to {LONGEST_REFRACTORY + 1}"
+        )
+    return steps

@@ -14,7 +14,8 @@ NIR's files carry no time step and no word about reset, so the graph's metadata 
 seconds, `reset` (zero or subtract), `time_base` (no layer delay), readout, steps, classes and the
 version. The parameters of neurons (`export.euler`) make a forward-Euler step of `dt`, the synaptic
 current first, the step of the contract. The metadata of a neuron holds its decays too, as text that
-reads back to the same float64.
+reads back to the same float64 (a list, one an output, where they differ), and `refractory`, the
+steps of its refractory period, where there is one.
 
 A file of kernels that are not square needs `nir.read(path, type_check=False)`: nir 1.0.8 computes
 the shape of a convolution from the kernel's height alone.
@@ -22,7 +23,7 @@ the shape of a convolution from the kernel's height alone.
 
 import itertools
 import json
-import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ import nir
 import numpy as np
 
 from export.errors import HardspikeError
-from export.euler import inverse, time_constant
 from export.files import replacing
 from export.metadata import TIME_BASE, describe
 from export.network import (
@@ -45,11 +45,10 @@ from export.network import (
     Shape,
     Synapse,
 )
+from export.nir_neurons import late_bias, neuron_node, read_neuron
 
 SCHEMA = "hardspike.nir/1"
 _BACK = ".recurrent"
-_ROUNDING = 2.0**-51
-"""How far a step of 1 may be off, where no float64 meets `export.euler`'s equations."""
 _OFF_A_STEP = 1e-9
 
 
@@ -68,7 +67,7 @@ def write_nir(network: HardSpikeNetwork, path: Path) -> None:
             nodes[f"{layer.name}.flatten"] = nir.Flatten({"input": np.array(given)}, 0, -1)
             names.append(f"{layer.name}.flatten")
         nodes[f"{layer.name}.synapse"] = _synapse_node(layer, given)
-        nodes[f"{layer.name}.neuron"] = _neuron_node(layer, shape, network.dt)
+        nodes[f"{layer.name}.neuron"] = neuron_node(layer, shape, network.dt)
         names += [f"{layer.name}.synapse", f"{layer.name}.neuron"]
         if layer.recurrent is not None:
             nodes[f"{layer.name}.recurrent"] = nir.Linear(layer.recurrent.weight_OI)
@@ -90,6 +89,8 @@ def write_nir(network: HardSpikeNetwork, path: Path) -> None:
 
 def _synapse_node(layer: Layer[LIF], given: Shape) -> Any:
     synapse, metadata = layer.synapse, {"scale": repr(float(layer.scale))}
+    if late_bias(layer) is not None:
+        synapse = replace(synapse, bias_O=None)
     if isinstance(synapse, Dense):
         if synapse.bias_O is None:
             return nir.Linear(synapse.weight_OI, metadata=metadata)
@@ -105,55 +106,6 @@ def _synapse_node(layer: Layer[LIF], given: Shape) -> Any:
         groups=synapse.groups,
         bias=bias if synapse.bias_O is None else synapse.bias_O,
         metadata=metadata,
-    )
-
-
-def _neuron_node(layer: Layer[LIF], shape: Shape, dt: float) -> Any:
-    """Return the node; every parameter is repeated over the population, as NIR wants it."""
-    neuron = layer.neuron
-
-    def full(value: float) -> Array:
-        return np.full(shape, value, np.float64)
-
-    metadata = {"decay": repr(float(neuron.decay))}
-    fires: dict[str, Any] = {}
-    if neuron.fires:
-        fires = {"v_threshold": full(neuron.threshold), "v_reset": full(0)}
-    if neuron.current_decay:
-        return _current_node(layer, full, dt, metadata, fires)
-    if neuron.decay == 1:
-        kind = nir.IF if neuron.fires else nir.I
-        return kind(r=full(inverse(dt)), metadata=metadata, **fires)
-    constant, resistance = time_constant(neuron.decay, dt)
-    kind = nir.LIF if neuron.fires else nir.LI
-    return kind(tau=full(constant), r=full(resistance), v_leak=full(0), metadata=metadata, **fires)
-
-
-def _current_node(
-    layer: Layer[LIF], full: Any, dt: float, metadata: dict[str, str], fires: dict[str, Any]
-) -> Any:
-    """Return the node of neurons with a synaptic current.
-
-    Raises:
-        HardspikeError: no membrane leak, or a bias, for which NIR's node has no place.
-    """
-    neuron = layer.neuron
-    if neuron.decay == 1 or layer.synapse.bias_O is not None:
-        found = "no leak" if neuron.decay == 1 else "a bias"
-        raise HardspikeError(
-            f"layer {layer.name}: found {found} beside a synaptic current, "
-            "allowed in NIR's CubaLIF are a leak and no bias"
-        )
-    constant, resistance = time_constant(neuron.decay, dt)
-    current_constant, weight = time_constant(neuron.current_decay, dt)
-    return (nir.CubaLIF if neuron.fires else nir.CubaLI)(
-        tau_mem=full(constant),
-        tau_syn=full(current_constant),
-        r=full(resistance),
-        v_leak=full(0),
-        w_in=full(weight),
-        metadata=metadata | {"current_decay": repr(float(neuron.current_decay))},
-        **fires,
     )
 
 
@@ -236,14 +188,27 @@ def _layer(nodes: Any, synapse: str, neuron: str, dt: float, reset: Reset) -> La
     back, late = nodes.get(f"{name}{_BACK}"), nodes.get(f"{name}.delay")
     if back is not None and not isinstance(back, nir.Linear):
         raise HardspikeError(f"node {name}{_BACK}: found {type(back).__name__}, allowed Linear")
+    weights = _synapse(nodes[synapse])
+    found = read_neuron(neuron, nodes[neuron], len(weights.weight), dt, reset)
+    filtered = found.neuron.current_decay > 0 and weights.bias_O is not None
     return Layer(
         name,
-        _synapse(nodes[synapse]),
-        _neuron(neuron, nodes[neuron], dt, reset),
+        _with_bias(weights, found.late_bias_O),
+        replace(found.neuron, bias_filtered=filtered),
         scale,
+        membrane_decay_O=found.membrane_decay_O,
+        current_decay_O=found.current_decay_O,
         delay_N=None if late is None else _steps(f"{name}.delay", late, dt),
         recurrent=None if back is None else Dense(back.weight),
     )
+
+
+def _with_bias(synapse: Synapse, bias_O: Array | None) -> Synapse:
+    """Return the synapse with a bias that its neurons had, in the precision of its weights."""
+    if bias_O is None:
+        return synapse
+    own_O = bias_O.astype(synapse.weight.dtype)
+    return replace(synapse, bias_O=own_O if (own_O == bias_O).all() else bias_O)
 
 
 def _steps(name: str, node: Any, dt: float) -> Array:
@@ -268,45 +233,3 @@ def _synapse(node: Any) -> Synapse:
     raise HardspikeError(
         f"node of type {type(node).__name__}: allowed Conv2d, Linear or Affine before a neuron"
     )
-
-
-def _neuron(name: str, node: Any, dt: float, reset: Reset) -> LIF:
-    """Return the contract's neuron, its step held to what the metadata says."""
-    kind = type(node).__name__
-    if kind not in ("LIF", "IF", "LI", "I", "CubaLIF", "CubaLI"):
-        raise HardspikeError(
-            f"node {name}: found {kind}, allowed LIF, IF, LI, I, CubaLIF or CubaLI"
-        )
-    current, leaks, fires = kind.startswith("Cuba"), kind not in ("IF", "I"), kind.endswith("F")
-    constant = node.tau_mem if current else node.tau if leaks else None
-    alpha = 0.0 if constant is None else dt / _one(name, "tau", constant)
-    decay, current_decay = float(node.metadata["decay"]), 0.0
-    gain = (alpha if leaks else dt) * _one(name, "r", node.r)
-    _check_step(name, "v", (1 - alpha, gain), decay)
-    if current:
-        alpha = dt / _one(name, "tau_syn", node.tau_syn)
-        current_decay = float(node.metadata["current_decay"])
-        _check_step(name, "i", (1 - alpha, alpha * _one(name, "w_in", node.w_in)), current_decay)
-    zeros = (["v_leak"] if leaks else []) + (["v_reset"] if fires else [])
-    for key in zeros:
-        if _one(name, key, getattr(node, key)) != 0:
-            raise HardspikeError(f"node {name}: {key}: allowed 0 only")
-    threshold = _one(name, "v_threshold", node.v_threshold) if fires else math.inf
-    return LIF(decay, threshold, reset, current_decay)
-
-
-def _check_step(name: str, state: str, found: tuple[float, float], share: float) -> None:
-    kept, gain = found
-    if abs(kept - share) > _ROUNDING or abs(gain - 1) > _ROUNDING:
-        raise HardspikeError(
-            f"node {name}: found a step of {state}·{kept!r} + {gain!r}·I, "
-            f"allowed {state}·{share!r} + I"
-        )
-
-
-def _one(name: str, key: str, values: Array) -> float:
-    """Return the value that a whole population shares."""
-    first = float(values.flat[0])
-    if not (values == first).all():
-        raise HardspikeError(f"node {name}: {key}: found several values, allowed one a layer")
-    return first

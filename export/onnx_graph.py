@@ -23,7 +23,9 @@ float operators are the fast ones:
 6. Subtractive reset. −v = −x + (vth << 6) · s; the clip above then shows (`upper_clip_shows`), and
    with it nothing beyond 2^23 reaches that sum.
 7. Recurrence and dendritic delays (`export.onnx_late`). Wrap and bias follow what they add.
-8. A faulty chip's layer. What dead neurons take is multiplied by 0; where each neuron has a
+8. Refractory period. How many steps each neuron has left is a state; a membrane is multiplied by 0
+   where any are, which takes leak, input and spike away at once. r ← max(r − 1, 0) + R·s.
+9. A faulty chip's layer. What dead neurons take is multiplied by 0; where each neuron has a
    threshold of its own, Greater and Where do what ThresholdedRelu does for one a layer, and Less
    what HardSigmoid does.
 """
@@ -36,9 +38,9 @@ from onnx import TensorProto, helper
 
 from export.bounds import ALIGN, STATE_END, current_wraps, membrane_clips, upper_clip_shows
 from export.network import Array, Conv, Layer, LoihiLIF, Shape
-from export.onnx_late import waits_in_step, window, with_own_spikes
+from export.neurons import NO_CURRENT
+from export.onnx_late import live, steps_left, waits_in_step, window, with_own_spikes
 from export.onnx_nodes import Graph
-from export.registers import CURRENT_DECAY
 
 INPUT, INPUT_TIME_FIRST = "spikes", "spikes_TBCHW"
 INT8_INPUT_MAX = 127
@@ -140,7 +142,7 @@ def _is_late(layer: Layer[LoihiLIF]) -> bool:
 
 def filters_current(layer: Layer[LoihiLIF]) -> bool:
     """Whether the layer has a synaptic current that outlives its step."""
-    return layer.neuron.current_decay != CURRENT_DECAY.maximum
+    return layer.neuron.current_decay != NO_CURRENT
 
 
 def states(layer: Layer[LoihiLIF]) -> list[str]:
@@ -176,8 +178,12 @@ def neuron(
         x = _filtered_membrane(graph, layer, kept, after[0], neurons)
     else:
         x = _membrane(graph, layer, kept, drive_BN, input_max, neurons)
-    if layer.recurrent is not None:
-        held.insert(0, _spikes(graph, layer, x, f"{name}.s.after"))
+    if layer.neuron.refractory:
+        x = live(graph, layer, x)
+    if layer.recurrent is not None or layer.neuron.refractory:
+        spikes = _spikes(graph, layer, x, f"{name}.s.after")
+        held = [spikes, *held] if layer.recurrent is not None else held
+        held += [steps_left(graph, layer, spikes)] if layer.neuron.refractory else []
     return x, [reset(graph, layer, x, f"{name}.v.after"), *after, *held]
 
 
@@ -276,6 +282,9 @@ def _current(graph: Graph, layer: Layer[LoihiLIF], drive_BN: str, neurons: int) 
     kept = graph.cast(whole, TensorProto.DOUBLE, f"{name}.u_kept")
     wide = graph.cast(drive_BN, TensorProto.DOUBLE, f"{name}.drive.wide")
     raw = graph.add("Add", [kept, wide], f"{name}.current")
+    if layer.neuron.bias_filtered and layer.synapse.bias_O is not None:
+        bias = graph.constant(f"{name}.u.bias", _bias(layer, neurons), np.float64)
+        raw = graph.add("Add", [raw, bias], f"{name}.u.biased")
     return _wrap(graph, raw, f"{name}.u.after", np.float64)
 
 
@@ -286,7 +295,7 @@ def _filtered_membrane(
     name = layer.name
     x = graph.cast(kept, TensorProto.DOUBLE, f"{name}.v_kept.double")
     x = graph.add("Sub", [x, current], f"{name}.membrane")
-    if layer.synapse.bias_O is not None:
+    if layer.synapse.bias_O is not None and not layer.neuron.bias_filtered:
         bias = graph.constant(f"{name}.bias", _bias(layer, neurons), np.float64)
         x = graph.add("Sub", [x, bias], f"{name}.biased")
     ends = [

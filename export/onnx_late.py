@@ -1,4 +1,4 @@
-"""What reaches a neuron later than it was sent: its layer's own spikes, and delays, in ONNX.
+"""What a layer's spikes do at later steps, in ONNX: to itself, after delays, and as its rest.
 
 Axes: `T` time step, `B` batch, `N` neuron, `D` longest delay of a layer.
 
@@ -26,12 +26,15 @@ def held_states(layer: Layer[LoihiLIF], neurons: int, form: str) -> dict[str, in
 
     `<layer>.s` are the spikes of the step before, `<layer>.late` the sums under a dendritic delay;
     in the sequence form those wait inside the Scan only where the layer is recurrent.
+    `<layer>.rest` are the steps that a refractory period has left.
     """
     found = {}
     if layer.recurrent is not None:
         found[f"{layer.name}.s"] = neurons
     if waits_in_step(layer, form):
         found[f"{layer.name}.late"] = longest(layer.dendrite_delay_N) * neurons
+    if layer.neuron.refractory:
+        found[f"{layer.name}.rest"] = neurons
     return found
 
 
@@ -50,6 +53,24 @@ def with_own_spikes(graph: Graph, layer: Layer[LoihiLIF], drive_BN: str) -> str:
     weight = graph.constant(f"{name}.recurrent", weight_NN, np.float32)
     own = graph.add("MatMul", [f"{name}.s.state", weight], f"{name}.own")
     return graph.add("Add", [drive_BN, own], f"{name}.all")
+
+
+def live(graph: Graph, layer: Layer[LoihiLIF], x_BN: str) -> str:
+    """Add −v before the reset with 0 where a refractory period holds it."""
+    name = layer.name
+    alive = graph.add("HardSigmoid", [f"{name}.rest.state"], f"{name}.live", alpha=-1.0, beta=1.0)
+    return graph.add("Mul", [x_BN, alive], f"{name}.held")
+
+
+def steps_left(graph: Graph, layer: Layer[LoihiLIF], spikes_BN: str) -> str:
+    """Add max(r − 1, 0) + R·s, for neurons with steps left do not spike."""
+    name = layer.name
+    one = graph.constant(f"{name}.rest.one", 1, np.float32)
+    period = graph.constant(f"{name}.rest.period", layer.neuron.refractory, np.float32)
+    fewer = graph.add("Sub", [f"{name}.rest.state", one], f"{name}.rest.fewer")
+    left = graph.add("Relu", [fewer], f"{name}.rest.left")
+    anew = graph.add("Mul", [spikes_BN, period], f"{name}.rest.anew")
+    return graph.add("Add", [left, anew], f"{name}.rest.after")
 
 
 def window(graph: Graph, state: str, values_BN: str, delay_N: Array) -> tuple[str, str]:

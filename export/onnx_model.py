@@ -6,8 +6,9 @@ Two forms, both with a free batch:
 
     step      spikes (B, C, H, W) uint8, states <layer>.v and, with a synaptic filter, <layer>.u
               (B, N) int32 → output (B, N), states <layer>.v.next, <layer>.u.next; so are a
-              recurrent layer's spikes <layer>.s, and with delays up to D what waits in
-              <layer>.late (before the neurons) and <layer>.axon (behind them), (B, D·N)
+              recurrent layer's spikes <layer>.s, the steps left of a refractory period
+              <layer>.rest, and with delays up to D what waits in <layer>.late (before the neurons)
+              and <layer>.axon (behind them), (B, D·N)
     sequence  spikes (B, T, C, H, W) uint8 → output (B, T, N), and spikes/<layer> (B, T, N) uint8
               for every layer; T is free too
 
@@ -50,6 +51,7 @@ _HELD_KIND = {
     "u": TensorProto.DOUBLE,
     "s": TensorProto.FLOAT,
     "late": TensorProto.FLOAT,
+    "rest": TensorProto.FLOAT,
 }
 """Of the states inside a Scan, where v is held negative (`export.onnx_graph`)."""
 _HELD_IN_STEP = {**_HELD_KIND, "v": TensorProto.DOUBLE}

@@ -131,6 +131,8 @@ def _layer(name: str, info: OnnxInfo, graph: Any) -> Layer[LoihiLIF]:
         threshold=int(threshold),
         current_decay=int(du_O.min()),
         reset="subtract" if f"{name}.v.after.taken" in tensors else "zero",
+        bias_filtered=f"{name}.u.bias" in tensors,
+        refractory=int(tensors.get(f"{name}.rest.period", np.zeros(1)).item()),
     )
     own = tensors.get(f"{name}.recurrent")
     return Layer(
@@ -198,7 +200,7 @@ def _synapse(name: str, info: OnnxInfo, graph: Any) -> Synapse:
 
 def _bias(name: str, info: OnnxInfo, outputs: int) -> Array | None:
     """Return one bias an output; where the step adds it the file has one a neuron."""
-    stored = info.tensors.get(f"{name}.bias")
+    stored = info.tensors.get(f"{name}.bias", info.tensors.get(f"{name}.u.bias"))
     if stored is None:
         return None
     each_ON = np.rint(stored.reshape(outputs, -1) / ALIGN).astype(np.int64)

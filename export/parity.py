@@ -145,8 +145,10 @@ def _decay(layer: Layer[Any], of: str, repeats: int) -> Array:
 
 
 def _onnx_late(path: Path, layer: Layer[Any], info: OnnxInfo, form: str) -> Iterator[Parity]:
-    """Compare recurrent weights and the dendritic delays that are a state of the step form."""
+    """Compare refractory period, recurrent weights and the dendritic delays that are a state."""
     name = f"layer {layer.name}"
+    period = float(info.tensors.get(f"{layer.name}.rest.period", np.zeros(1)).item())
+    _same(path, f"{name}: refractory", float(layer.neuron.refractory), period)
     if layer.recurrent is not None:
         stored = info.tensors.get(f"{layer.name}.recurrent", np.zeros((0, 0))).T / ALIGN
         yield _tensor(path, f"{name}: recurrent", layer.recurrent.weight_OI, stored)
@@ -169,7 +171,8 @@ def _onnx_weight(path: Path, layer: Layer[Any], info: OnnxInfo) -> Array:
 def _onnx_bias(layer: Layer[Any], info: OnnxInfo, neurons: int) -> tuple[Array, Array]:
     """Return the contract's bias and the file's, one a channel or a neuron as the file has it."""
     wanted = np.asarray(layer.synapse.bias_O)
-    stored = info.tensors.get(f"{layer.name}.bias", np.zeros(0)).ravel() / ALIGN
+    key = f"{layer.name}.u.bias" if layer.neuron.bias_filtered else f"{layer.name}.bias"
+    stored = info.tensors.get(key, np.zeros(0)).ravel() / ALIGN
     return (
         wanted if stored.size == wanted.size else np.repeat(wanted, neurons // wanted.size)
     ), stored

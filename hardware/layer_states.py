@@ -17,6 +17,7 @@ from hardware.reference import (
     ALIGN_BITS,
     DECAY_UNITY,
     FixedStates,
+    Refractory,
     clip24,
     fixed_states,
     run_float,
@@ -86,6 +87,8 @@ def _before_reset(state: FixedStates) -> NDArray[np.int64]:
     layer, after_BTN = state.layer, state.membranes_BTN.astype(np.int64)
     neurons = after_BTN.shape[2]
     bias_N = neuron_bias(layer.synapse, neurons).astype(np.int64) << ALIGN_BITS
+    if layer.neuron.bias_filtered:
+        bias_N = np.zeros_like(bias_N)  # it is in the current
     if layer.alive_N is not None:
         bias_N = bias_N * layer.alive_N.astype(np.int64)
     previous_BTN = np.zeros_like(after_BTN)
@@ -95,4 +98,9 @@ def _before_reset(state: FixedStates) -> NDArray[np.int64]:
         each_O = np.asarray(layer.membrane_decay_O, np.int64)
         share = DECAY_UNITY - np.repeat(each_O, neurons // len(each_O))
     kept_BTN = truncated_product(previous_BTN, share)
-    return np.asarray(clip24(kept_BTN + state.currents_BTN + bias_N), np.int64)
+    before_BTN = np.asarray(clip24(kept_BTN + state.currents_BTN + bias_N), np.int64)
+    rest = Refractory(layer.neuron.refractory, (len(after_BTN), neurons))
+    for t in range(after_BTN.shape[1]):
+        before_BTN[:, t] = rest.held(before_BTN[:, t])
+        rest.begins(state.spikes_BTN[:, t])
+    return before_BTN

@@ -18,7 +18,8 @@ so Ŵ, b̂, ϑ̂ in place of W, b, ϑ move the distance of output o from its thr
 over recordings, steps and, in a convolution, positions (z is then the patch that the position
 sees, padding included). G depends on the inputs alone: gathered once, it gives the exact error of
 any candidate. The inputs are those of the hard float network. The reset, which belongs to each
-output, is left out: z runs on through the spikes.
+output, is left out: z runs on through the spikes, and through refractory periods. Where the outputs
+of a layer differ in their decays, z is that of the one that keeps most.
 """
 
 import math
@@ -156,6 +157,8 @@ def _terms(layer: Layer[LIF], inputs_BTN: Array, input_shape: Shape) -> Iterator
     current_BTN = _filtered(inputs_BTN, layer.neuron.current_decay)
     z_IN = _filtered(current_BTN, layer.neuron.decay).reshape(recordings * steps, -1)
     ones_BTN = np.ones((recordings, steps, 1))
+    if layer.neuron.bias_filtered:
+        ones_BTN = _filtered(ones_BTN, layer.neuron.current_decay)
     c_I = _filtered(ones_BTN, layer.neuron.decay).ravel()
     block = max(1, _BLOCK_BYTES // (8 * positions * (layer.synapse.weight[0].size + 2)))
     for start in range(0, len(z_IN), block):

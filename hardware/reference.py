@@ -104,18 +104,42 @@ def loihi_layer(activation_BTN: Array, bias_N: Array | int, layer: Layer[LoihiLI
     batch, steps, neurons = activation_BTN.shape
     states = NeuronStates.zeros(batch, steps, neurons)
     u_BN, v_BN = np.zeros((2, batch, neurons), np.int64)
-    bias = np.asarray(bias_N, np.int64) << ALIGN_BITS
+    filtered, later = _biases(np.asarray(bias_N, np.int64) << ALIGN_BITS, layer.neuron)
     threshold = layer.neuron.threshold if layer.threshold_N is None else layer.threshold_N
     vth = np.asarray(threshold, np.int64) << ALIGN_BITS
     share_u, share_v = _shares(layer, neurons)
+    rest = Refractory(layer.neuron.refractory, (batch, neurons))
     for t, sums_BN in enumerate(_sums(activation_BTN, layer, states.spikes_BTN)):
-        u_BN = wrap24(truncated_product(u_BN, share_u) + (sums_BN << ALIGN_BITS))
-        v_BN = clip24(truncated_product(v_BN, share_v) + u_BN + bias)
+        u_BN = wrap24(truncated_product(u_BN, share_u) + (sums_BN << ALIGN_BITS) + filtered)
+        v_BN = rest.held(clip24(truncated_product(v_BN, share_v) + u_BN + later))
         fired_BN = v_BN > vth
         v_BN = np.where(fired_BN, v_BN - vth if layer.neuron.reset == "subtract" else 0, v_BN)
         states.spikes_BTN[:, t], states.currents_BTN[:, t] = fired_BN, u_BN
         states.membranes_BTN[:, t] = v_BN
+        rest.begins(fired_BN)
     return states
+
+
+def _biases(bias: Any, neuron: LIF | LoihiLIF) -> tuple[Any, Any]:
+    """Return what is added to the synaptic current and to the membrane."""
+    return (bias, 0) if neuron.bias_filtered else (0, bias)
+
+
+class Refractory:
+    """The neurons whose membrane a spike of the last `steps` steps holds at zero."""
+
+    def __init__(self, steps: int, shape: tuple[int, int]) -> None:
+        self._steps = steps
+        self._left_BN = np.zeros(shape, np.int64)
+
+    def held(self, membrane_BN: Array) -> Array:
+        """Return the membranes of a step, zero where they are held."""
+        return np.where(self._left_BN > 0, 0, membrane_BN) if self._steps else membrane_BN
+
+    def begins(self, fired_BN: Array) -> None:
+        """End the step: count on, and from the start where a neuron fired."""
+        if self._steps:
+            self._left_BN = np.where(fired_BN, self._steps, np.maximum(self._left_BN - 1, 0))
 
 
 def _shares(layer: Layer[LoihiLIF], neurons: int) -> tuple[Any, Any]:
@@ -158,30 +182,56 @@ def float_neurons(
     neuron: LIF,
     recurrent: Dense | None = None,
 ) -> tuple[NDArray[np.uint8], Array]:
-    """Run the float network's neurons; return (spikes_BTN, membranes_BTN before the reset).
+    """Run the float network's neurons as `float_layer` does, all of them alike."""
+    silent = Dense(np.zeros((activation_BTN.shape[-1], 1), activation_BTN.dtype))
+    return float_layer(activation_BTN, bias_N, Layer("", silent, neuron, recurrent=recurrent))
 
-    `recurrent` adds Wᵣ s[t−1] + bᵣ to a step's input (in the first step s[−1] = 0).
+
+def float_layer(
+    activation_BTN: Array, bias_N: Array | float, layer: Layer[LIF]
+) -> tuple[NDArray[np.uint8], Array]:
+    """Run the neurons of `layer`; return (spikes_BTN, membranes_BTN before the reset).
+
+    Its recurrent weights add Wᵣ s[t−1] + bᵣ to a step's input (in the first step s[−1] = 0). A
+    membrane that a refractory period holds is zero.
     """
     batch, steps, neurons = activation_BTN.shape
     spikes_BTN = np.zeros((batch, steps, neurons), np.uint8)
     membranes_BTN = np.zeros_like(activation_BTN)
-    kept_BN = np.zeros((batch, neurons), activation_BTN.dtype)
-    current_BN = np.zeros((batch, neurons), activation_BTN.dtype)
+    kept_BN, current_BN = np.zeros((2, batch, neurons), activation_BTN.dtype)
     fired_BN = np.zeros((batch, neurons), np.bool_)
-    decay, current_decay = map(activation_BTN.dtype.type, (neuron.decay, neuron.current_decay))
+    neuron, recurrent = layer.neuron, layer.recurrent
+    filtered, later = _biases(bias_N, neuron)
+    share_i, share_u = _float_shares(layer, neurons, activation_BTN.dtype)
+    rest = Refractory(neuron.refractory, (batch, neurons))
     for t in range(steps):
-        drive_BN = activation_BTN[:, t]
+        drive_BN = activation_BTN[:, t] + filtered
         if recurrent is not None:
             drive_BN = drive_BN + fired_BN @ recurrent.weight_OI.T
             drive_BN += 0 if recurrent.bias_O is None else recurrent.bias_O
-        if current_decay:
-            drive_BN = current_BN = current_decay * current_BN + drive_BN
-        u_BN = decay * kept_BN + drive_BN + bias_N
+        if neuron.current_decay:
+            drive_BN = current_BN = share_i * current_BN + drive_BN
+        u_BN = rest.held(share_u * kept_BN + drive_BN + later)
         fired_BN = u_BN > neuron.threshold
         spikes_BTN[:, t], membranes_BTN[:, t] = fired_BN, u_BN
         after_BN = u_BN - neuron.threshold if neuron.reset == "subtract" else 0
         kept_BN = np.where(fired_BN, after_BN, u_BN)
+        rest.begins(fired_BN)
     return spikes_BTN, membranes_BTN
+
+
+def _float_shares(layer: Layer[LIF], neurons: int, dtype: Any) -> tuple[Any, Any]:
+    """Return c and τ: one number, or one a neuron."""
+    repeats = neurons // len(layer.synapse.weight)
+    shares = (
+        (layer.neuron.current_decay, layer.current_decay_O),
+        (layer.neuron.decay, layer.membrane_decay_O),
+    )
+    found = [
+        dtype.type(own) if each_O is None else np.repeat(each_O, repeats).astype(dtype)
+        for own, each_O in shares
+    ]
+    return found[0], found[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +306,7 @@ def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Tra
     for layer, shape in zip(network.layers, network.shapes, strict=False):
         activation = synapse_product(layer.synapse, x_BTN, shape, layer.synapse.weight.dtype)
         bias = neuron_bias(layer.synapse, activation.shape[-1])
-        spikes_BTN, membranes = float_neurons(activation, bias, layer.neuron, layer.recurrent)
+        spikes_BTN, membranes = float_layer(activation, bias, layer)
         spikes[layer.name] = spikes_BTN
         x_BTN = delayed(spikes_BTN, layer.delay_N)
     return Trace(spikes, membranes)

@@ -36,6 +36,7 @@ from export.network import (
     decide,
 )
 from export.netx_file import read_netx
+from export.neurons import LONGEST_REFRACTORY
 from hardware.loihi.discretize import discretize
 from hardware.membrane_error import input_statistics
 from hardware.reference import chunk_size, run_float
@@ -62,12 +63,14 @@ def import_network(
     steps: int | None = None,
     input_shape: tuple[int, int, int] | None = None,
     input_max: int | None = None,
+    refractory: int | None = None,
 ) -> HardSpikeNetwork | FixedPointNetwork:
     """Return the network of a NIR, netx or ONNX file: a NIR file's is in float, others in integers.
 
     What the file leaves open has to be said: `dt`, a step in the file's unit of time; `reset`, what
-    a spike does to the membrane; `readout`; `steps`, T; `input_shape`, (C, H, W); and `input_max`,
-    the largest input value (1 for spikes).
+    a spike does to the membrane; `readout`; `steps`, T; `input_shape`, (C, H, W); `input_max`, the
+    largest input value (1 for spikes); and `refractory`, the steps behind a spike in which a NIR
+    file's neurons hold their membrane at its reset.
 
     Raises:
         HardspikeError: the file is absent, damaged or of another format, leaves something open that
@@ -75,12 +78,16 @@ def import_network(
     """
     if input_max is not None and not 1 <= input_max <= 255:
         raise HardspikeError(f"input_max: found {input_max}, allowed 1 to 255")
+    if refractory is not None and not 1 <= refractory <= LONGEST_REFRACTORY:
+        raise HardspikeError(
+            f"refractory: found {refractory}, allowed 1 to {LONGEST_REFRACTORY} steps"
+        )
     shape = None
     if input_shape is not None:
         if len(input_shape) != 3:
             raise HardspikeError(f"input_shape: found {input_shape}, allowed (C, H, W)")
         shape = (input_shape[0], input_shape[1], input_shape[2])
-    options = Options(dt, reset, readout, steps, shape, None, input_max)
+    options = Options(dt, reset, readout, steps, shape, None, input_max, refractory)
     return _import_network(Path(file), options).network
 
 

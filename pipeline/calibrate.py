@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from export.network import LIF, HardSpikeNetwork, Layer
 from hardware.arriving import delayed, neuron_bias, synapse_product
-from hardware.reference import chunk_size, float_neurons
+from hardware.reference import chunk_size, float_layer
 
 Array = NDArray[Any]
 FACTORS = tuple(2.0 ** (eighth / 8) for eighth in range(-12, 7))
@@ -132,5 +132,5 @@ def _fire(
 ) -> tuple[NDArray[np.uint8], Array]:
     neuron = replace(layer.neuron, threshold=layer.neuron.threshold * factor)
     bias_N = neuron_bias(layer.synapse, drive_BTN.shape[-1])
-    spikes_BTN, membranes_BTN = float_neurons(drive_BTN, bias_N, neuron, layer.recurrent)
+    spikes_BTN, membranes_BTN = float_layer(drive_BTN, bias_N, replace(layer, neuron=neuron))
     return delayed(spikes_BTN, layer.delay_N), membranes_BTN

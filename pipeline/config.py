@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from export.errors import HardspikeError
 from export.network import Readout, Reset
+from export.neurons import LONGEST_REFRACTORY
 from hardware.loihi.scale_search import Rounding, ScaleBy
 from pipeline.data.corruptions import Corruption, label, refusal
 from pipeline.data.settings import DataSettings, NoRecordings
@@ -231,8 +232,8 @@ def _check_warm_start(settings: ADMM) -> None:
 class Imported(Model):
     """No training: the network of a file from elsewhere (`hardspike import`).
 
-    `sha256` is the file's. `dt` is a step in the file's own unit of time, `input_shape` (C, H, W);
-    what is None the file says itself.
+    `sha256` is the file's. `dt` is a step in the file's own unit of time, `input_shape` (C, H, W),
+    `refractory` steps of rest behind a spike; what is None the file says itself.
     """
 
     method: Literal["imported"]
@@ -242,6 +243,7 @@ class Imported(Model):
     reset: Reset | None = None
     readout: Readout | None = None
     input_shape: tuple[Positive, Positive, Positive] | None = None
+    refractory: Annotated[int, Field(ge=1, le=LONGEST_REFRACTORY)] | None = None
 
 
 class ConvertSettings(Model):

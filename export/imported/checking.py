@@ -33,7 +33,7 @@ from export.imported.graph import (
     kind_of,
 )
 from export.imported.lower import Lowered, lower
-from export.imported.reading import Options, Settled, never_firing, read_by, settle
+from export.imported.reading import Options, Settled, never_firing, read_by, resting, settle
 from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
 from export.imported.rewrites.time_step import TimeStep
@@ -93,7 +93,7 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
     graph = never_firing(graph)
     settled, faults = _settled(graph, options)
     faults += graph_faults(graph)
-    graph = read_by(graph, settled.base.readout)
+    graph = resting(read_by(graph, settled.base.readout), settled.reset, options.refractory)
     applied: list[Applied] = []
     lowered: Lowered | None = None
     if not any(fault.stops for fault in graph_faults(graph)):

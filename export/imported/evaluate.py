@@ -77,6 +77,7 @@ class _Running:
         self._v: Array | None = None
         self._i: Array | float = 0.0
         self._past: list[Array] = []
+        self._fired: list[Array] = []
 
     def step(self, x: Array, t: int) -> Array:
         """Return the node's output for the input of one step, `(B, *shape)`."""
@@ -142,15 +143,25 @@ class _Running:
         if node.v_threshold is None:
             self._v = v
             return v
+        if node.refractory and self._v is not None:
+            v = np.where(self._rests(node.refractory), self._v, v)
         fired = v > node.v_threshold
+        self._fired.append(fired)
         lower = v - (node.v_threshold - rest) if self._reset == "subtract" else rest
         self._v = np.where(fired, lower, v)
         return np.asarray(fired, np.float64)
 
+    def _rests(self, steps: int) -> Array:
+        """Return which neurons fired in the last `steps` steps."""
+        return np.asarray(np.any(self._fired[-steps:], axis=0))
+
     def _step_neuron(self, node: StepNeuron, x: Array) -> Array:
         self._i = node.current_decay * self._i + x
         u = node.decay * (0.0 if self._v is None else self._v) + self._i + node.bias
+        if node.refractory and self._fired:
+            u = np.where(self._rests(node.refractory), 0.0, u)
         fired = u > node.threshold
+        self._fired.append(fired)
         self._v = np.where(fired, 0.0 if node.reset == "zero" else u - node.threshold, u)
         return np.asarray(fired, np.float64) if np.isfinite(node.threshold) else u
 

@@ -121,8 +121,8 @@ def _numbers(node: Node) -> Iterator[tuple[str, Array]]:
 def silent_layers(graph: Graph, input_max: int) -> list[Fault]:
     """Return the neurons of a rewritten graph that no input can make fire.
 
-    The membrane stays at or below (Σ w⁺·input_max + b)/((1 − τ)(1 − c)), largest over a layer's
-    neurons; without a leak it has no bound where any weight is positive.
+    The membrane stays at or below (Σ w⁺·input_max + b)/((1 − τ)(1 − c)), each part the largest over
+    a layer's neurons; without a leak it has no bound where any weight is positive.
     """
     found = []
     for name, node in graph.nodes.items():
@@ -135,7 +135,7 @@ def silent_layers(graph: Graph, input_max: int) -> list[Fault]:
             input_max if any(_from_input(graph, source) for source in graph.before(name)) else 1
         )
         drive = _largest_drive(sources[0], node, largest)
-        kept = (1 - node.decay) * (1 - node.current_decay)
+        kept = (1 - float(node.decay.max())) * (1 - float(node.current_decay.max()))
         if drive <= 0 or (kept > 0 and drive / kept <= node.threshold):
             reach = 0.0 if drive <= 0 else drive / kept
             found.append(

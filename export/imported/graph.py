@@ -116,8 +116,10 @@ class Threshold:
 class Neuron:
     """NIR's LIF, IF, LI, I, CubaLIF and CubaLI; what a kind lacks is None.
 
-    `kind` is NIR's name of it. All parameters have the population's shape. `decay` is what our own
-    files say of the share of the membrane kept a step, besides the constants that give it.
+    `kind` is NIR's name of it. All parameters have the population's shape. `decay` and
+    `current_decay` are what our own files say of the shares of membrane and current kept a step,
+    besides the constants that give them; `refractory` is how many steps a spike holds the membrane
+    at v_reset, for which NIR has no field.
     """
 
     kind: str
@@ -128,8 +130,9 @@ class Neuron:
     v_reset: Array | None = None
     tau_syn: Array | None = None
     w_in: Array | None = None
-    decay: float | None = None
-    current_decay: float | None = None
+    decay: Array | None = None
+    current_decay: Array | None = None
+    refractory: int = 0
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -153,15 +156,17 @@ class StepNeuron:
 
         i[t] = c·i[t−1] + x[t];   u[t] = τ·kept[t−1] + i[t] + bias;   spike where u[t] > ϑ
 
-    `bias` has the population's shape; `threshold` is infinite where it never fires.
+    `decay` (τ), `current_decay` (c) and `bias` have the population's shape; `threshold` is infinite
+    where it never fires. For `refractory` steps behind a spike u is 0.
     """
 
     shape: Shape
-    decay: float
+    decay: Array
     threshold: float
     reset: Reset
-    current_decay: float
+    current_decay: Array
     bias: Array
+    refractory: int = 0
 
 
 Node = (

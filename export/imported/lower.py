@@ -191,14 +191,20 @@ class _Walk:
         if self._synapse is None:
             raise HardspikeError(f"node {name}: found {self.shapes[name]} neurons without synapses")
         source, synapse = self._synapse
-        neuron = LIF(node.decay, node.threshold, node.reset, node.current_decay)
         back = self._recurrent(name)
         extra = None if back is None else back.bias_O
+        weights = _synapse(name, synapse, node, self.shapes[name], extra)
+        outputs = len(weights.weight)
+        decay, decay_O = _shares(name, "time constants", node.decay, outputs)
+        current, current_O = _shares(name, "tau_syn", node.current_decay, outputs)
+        filtered = current > 0 and weights.bias_O is not None and not node.bias.any()
         layer = Layer(
             name.removesuffix(_SUFFIX),
-            _synapse(name, synapse, node, self.shapes[name], extra),
-            neuron,
+            weights,
+            LIF(decay, node.threshold, node.reset, current, filtered, node.refractory),
             recurrent=None if back is None else Dense(back.weight_OI),
+            membrane_decay_O=decay_O,
+            current_decay_O=current_O,
         )
         self.layers.append(layer)
         self.layer_of |= {source: layer.name, name: layer.name}
@@ -247,10 +253,10 @@ def _synapse(
     bias = _some(node.bias_O)
     if extra is not None:
         bias = extra if bias is None else bias + extra
-    if bias is not None and neuron.current_decay:
+    if bias is not None and neuron.current_decay.any() and neuron.bias.any():
         raise HardspikeError(
-            f"node {name}: found a bias in front of a synaptic current, which would filter it; "
-            "allowed is no bias there, or v_leak in its place"
+            f"node {name}: found a bias in front of a synaptic current and v_leak behind it, "
+            "allowed is one of them"
         )
     if neuron.bias.any():
         own = neuron.bias
@@ -265,6 +271,18 @@ def _synapse(
     if isinstance(node, Linear):
         return Dense(node.weight_OI, bias)
     return Conv(node.weight_OIHW, bias, node.stride, node.padding)
+
+
+def _shares(name: str, what: str, shares: Array, outputs: int) -> tuple[float, Array | None]:
+    """Return the largest share, and one an output where they differ."""
+    shares_ON = shares.reshape(outputs, -1)
+    if not (shares_ON == shares_ON[:, :1]).all():
+        raise HardspikeError(
+            f"node {name}: {what}: found several values in a channel of a convolution, "
+            "allowed one a channel"
+        )
+    largest = float(shares.max())
+    return largest, None if (shares == largest).all() else shares_ON[:, 0]
 
 
 def _some(bias: Array | None) -> Array | None:

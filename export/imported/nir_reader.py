@@ -5,6 +5,7 @@ package runs on it. A graph inside a graph becomes part of the outer one, its no
 `outer.inner`.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from export.imported.graph import (
     Threshold,
 )
 from export.network import Array, Shape
+from export.neurons import LONGEST_REFRACTORY
 
 MOST_NODES, MOST_EDGES, LONGEST_NAME = 400, 1600, 200
 MOST_BYTES = 64 << 20
@@ -348,13 +350,26 @@ def _neuron(fields: _Fields, kind: str) -> Neuron:
     return Neuron(
         kind,
         **found,
-        decay=_share(metadata.get("decay")),
-        current_decay=_share(metadata.get("current_decay")),
+        decay=_shares(metadata.get("decay"), shape),
+        current_decay=_shares(metadata.get("current_decay"), shape),
+        refractory=_refractory(fields, metadata.get("refractory", "0")),
     )
 
 
-def _share(text: str | None) -> float | None:
+def _shares(text: str | None, shape: Shape) -> Array | None:
+    """Return the shares that our files say a neuron keeps: a number, or a list of one an output."""
     try:
-        return None if text is None else float(text)
-    except ValueError:
+        values = np.array(json.loads(text or ""), np.float64)
+        column = values.reshape(-1, *(1 for _ in shape[1:])) if values.ndim else values
+        return np.array(np.broadcast_to(column, shape))
+    except (ValueError, TypeError, RecursionError):
         return None
+
+
+def _refractory(fields: _Fields, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= LONGEST_REFRACTORY):
+        raise HardspikeError(
+            f"node {fields.name}: metadata: refractory: found {text[:40]!r}, "
+            f"allowed 0 to {LONGEST_REFRACTORY} steps"
+        )
+    return int(text)

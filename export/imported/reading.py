@@ -27,6 +27,7 @@ class Options:
 
     `dt` is a step in the file's own unit of time (seconds, in NIR; toolkits whose neurons count
     steps write constants for dt = 1). `seconds` is the step of the recordings, `steps` is T.
+    `refractory` is how many steps a spike holds a membrane at v_reset, for which NIR has no field.
     """
 
     dt: float | None = None
@@ -36,6 +37,7 @@ class Options:
     input_shape: tuple[int, int, int] | None = None
     seconds: float | None = None
     input_max: int | None = None
+    refractory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
     graph = never_firing(shaped(read_nir_graph(path), options.input_shape))
     try:
         settled = settle(graph, options)
-        graph = read_by(graph, settled.base.readout)
+        graph = resting(read_by(graph, settled.base.readout), settled.reset, options.refractory)
         check_numbers(graph)
         with np.errstate(over="raise", invalid="raise"):
             rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
@@ -103,6 +105,30 @@ def never_firing(graph: Graph) -> Graph:
             and np.isposinf(node.v_threshold).all()
         },
     )
+
+
+def resting(graph: Graph, reset: Reset, steps: int | None) -> Graph:
+    """Return the graph with a refractory period of `steps` in every neuron that fires.
+
+    Raises:
+        HardspikeError: a neuron of the file has another, or no spike resets to v_reset.
+    """
+    nodes = dict(graph.nodes)
+    for name, node in graph.nodes.items():
+        if not isinstance(node, Neuron) or node.v_threshold is None:
+            continue
+        if steps is not None and node.refractory not in (0, steps):
+            raise HardspikeError(
+                f"node {name}: refractory: found {node.refractory} steps in the file and {steps} "
+                "given, allowed is one"
+            )
+        nodes[name] = replace(node, refractory=steps or node.refractory)
+        if (steps or node.refractory) and reset != "zero":
+            raise HardspikeError(
+                f"node {name}: refractory: found beside the reset {reset!r}, allowed with 'zero' "
+                "only: the membrane is held there"
+            )
+    return replace(graph, nodes=nodes)
 
 
 def read_by(graph: Graph, readout: Readout | None) -> Graph:

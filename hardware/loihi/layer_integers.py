@@ -3,10 +3,12 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.bounds import ALIGN, DECAY_ONE, STATE_END, largest_sum
 from export.errors import HardspikeError
 from export.network import LIF, Array, Conv, Dense, Layer, LoihiLIF, Synapse
+from export.neurons import NO_CURRENT
 from export.registers import BIAS, MEMBRANE_DECAY, THRESHOLD, WEIGHT
 from hardware.loihi.dense_loader import loader_fault
 from hardware.loihi.limits import ACCUMULATOR_MAX
@@ -50,26 +52,48 @@ def at_scale(layer: Layer[LIF], scale: float, step: int) -> Layer[LoihiLIF]:
     scaled_bias = (
         None if bias is None else np.rint(bias.astype(np.float64) * scale).astype(np.int32)
     )
-    dv = round(DECAY_ONE * (1 - layer.neuron.decay))
-    if dv > MEMBRANE_DECAY.maximum:
-        raise HardspikeError(
-            f"decay {layer.neuron.decay} needs dv {dv}, allowed up to {MEMBRANE_DECAY.maximum}"
-        )
     vth = round(layer.neuron.threshold * scale) if layer.neuron.fires else THRESHOLD.maximum
-    du = DECAY_ONE - 1 - round(DECAY_ONE * layer.neuron.current_decay)
-    if du < 0:
-        raise HardspikeError(
-            f"current_decay {layer.neuron.current_decay} needs du {du}, allowed from 0"
-        )
+    dv, du = _membrane_decay(layer.neuron.decay), _current_decay(layer.neuron.current_decay)
     synapse = with_numbers(layer.synapse, weight.astype(np.int32), scaled_bias)
     return Layer(
         layer.name,
         synapse,
-        LoihiLIF(dv, vth, du, layer.neuron.reset),
+        LoihiLIF(
+            int(dv),
+            vth,
+            int(du),
+            layer.neuron.reset,
+            bias_filtered=layer.neuron.bias_filtered and du != NO_CURRENT,
+            refractory=layer.neuron.refractory,
+        ),
         scale,
         delay_N=layer.delay_N,
         recurrent=_recurrent(layer.recurrent, scale, step),
+        current_decay_O=None
+        if layer.current_decay_O is None
+        else _current_decay(layer.current_decay_O),
+        membrane_decay_O=None
+        if layer.membrane_decay_O is None
+        else _membrane_decay(layer.membrane_decay_O),
     )
+
+
+def _membrane_decay(share: float | Array) -> NDArray[np.int64]:
+    """Return dv for τ, one or one an output."""
+    dv = np.rint(DECAY_ONE * (1 - np.asarray(share, np.float64))).astype(np.int64)
+    if (largest := int(dv.max())) > MEMBRANE_DECAY.maximum:
+        raise HardspikeError(
+            f"decay {np.min(share)} needs dv {largest}, allowed up to {MEMBRANE_DECAY.maximum}"
+        )
+    return dv
+
+
+def _current_decay(share: float | Array) -> NDArray[np.int64]:
+    """Return du for c, one or one an output."""
+    du = DECAY_ONE - 1 - np.rint(DECAY_ONE * np.asarray(share, np.float64)).astype(np.int64)
+    if (least := int(du.min())) < 0:
+        raise HardspikeError(f"current_decay {np.max(share)} needs du {least}, allowed from 0")
+    return np.asarray(du)
 
 
 def _recurrent(recurrent: Dense | None, scale: float, step: int) -> Dense | None:

@@ -69,6 +69,13 @@ def _features(layer: Layer[LoihiLIF], arriving_N: Array | None) -> Iterator[str]
     """Yield the faults of one layer; `arriving_N` are the axonal delays of the layer below."""
     if layer.neuron.reset != "zero":
         yield "subtractive reset: allowed is 'zero': Lava's neuron has no other"
+    if layer.neuron.refractory:
+        yield (
+            f"refractory period: found {layer.neuron.refractory} steps, allowed 0: "
+            "Lava's fixed-point neuron has none"
+        )
+    if layer.neuron.bias_filtered:
+        yield "filtered bias: allowed is one on the membrane: Lava's neuron has no other"
     held = [delay_N for delay_N in (layer.dendrite_delay_N, arriving_N) if delay_N is not None]
     longest = sum(int(delay_N.max()) for delay_N in held)
     if longest > LONGEST_DELAY:

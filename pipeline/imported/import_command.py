@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from export.errors import HardspikeError
 from export.files import read_json, sha256
 from export.network import READOUTS, RESETS
+from export.neurons import LONGEST_REFRACTORY
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config, read_tree
 from pipeline.printing import print_json
@@ -39,6 +40,13 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--readout", choices=READOUTS, help="how the last layer is read")
     command.add_argument("--steps", type=_steps, metavar="T", help="steps of a recording")
     command.add_argument(
+        "--refractory",
+        type=_refractory,
+        metavar="STEPS",
+        help="steps behind a spike in which the membrane is held at its reset; NIR has no field "
+        "for them",
+    )
+    command.add_argument(
         "--input-shape", type=_shape, metavar="C,H,W", help="where the file does not say"
     )
 
@@ -66,6 +74,7 @@ def options_of(arguments: argparse.Namespace) -> "Options":
         arguments.readout,
         arguments.steps,
         arguments.input_shape,
+        refractory=arguments.refractory,
     )
 
 
@@ -102,6 +111,7 @@ def _config(arguments: argparse.Namespace) -> Config:
             "reset": arguments.reset,
             "readout": arguments.readout,
             "input_shape": arguments.input_shape,
+            "refractory": arguments.refractory,
         }
     }
     from pipeline.imported.reading import import_network
@@ -163,6 +173,12 @@ def positive(text: str) -> float:
 def _steps(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"found {text}, allowed 1 to 1000000")
+    return int(text)
+
+
+def _refractory(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_REFRACTORY:
+        raise argparse.ArgumentTypeError(f"found {text}, allowed 1 to {LONGEST_REFRACTORY}")
     return int(text)
 
 

@@ -66,11 +66,9 @@ def _onnx(path: Path, options: Options) -> FixedPointNetwork:
 
 
 def _check_steps_of_its_own(path: Path, options: Options, kind: str) -> None:
-    for name in ("dt", "reset"):
+    for name in ("dt", "reset", "refractory"):
         if getattr(options, name) is not None:
-            raise HardspikeError(
-                f"{path}: --{name}: found one, and {kind} counts in steps of its own"
-            )
+            raise HardspikeError(f"{path}: --{name}: found one, and {kind} has a step of its own")
 
 
 def _check_said(path: Path, network: FixedPointNetwork, options: Options) -> None:
@@ -146,6 +144,7 @@ def options_of(data: DataSettings, wanted: Imported) -> Options:
         input_shape=wanted.input_shape,
         steps=data.binning.steps,
         seconds=step_ms(data) / 1000,
+        refractory=wanted.refractory,
     )
     if isinstance(data.source, NoRecordings):
         return options

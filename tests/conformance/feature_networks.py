@@ -1,11 +1,12 @@
 """Random fixed-point networks with all that a layer may have, and recordings for them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bounds import STATE_END, largest_sum
+from export.bounds import STATE_END, current_peak, largest_sum
 from export.network import (
     READOUTS,
     Array,
@@ -17,10 +18,13 @@ from export.network import (
     Shape,
     Synapse,
 )
+from hardware.loihi.limits import CURRENT_MAX
 
 Random = np.random.Generator
 FEATURES = (
     "subtractive reset",
+    "refractory period",
+    "filtered bias",
     "dilation",
     "groups",
     "recurrence",
@@ -31,7 +35,10 @@ FEATURES = (
 
 
 def feature_case(seed: int, resets: bool = True) -> tuple[FixedPointNetwork, NDArray[np.uint8]]:
-    """Draw a network of 1 to 3 layers whose sums fit, and recordings `(B, T, C, H, W)`."""
+    """Draw a network of 1 to 3 layers whose sums fit, and recordings `(B, T, C, H, W)`.
+
+    Without `resets` its neurons are those that Lava has: no other reset, rest or bias.
+    """
     random = np.random.default_rng([77, seed])
     while True:
         network = _network(random, resets)
@@ -41,6 +48,16 @@ def feature_case(seed: int, resets: bool = True) -> tuple[FixedPointNetwork, NDA
     shape = (3, network.steps, *network.input_shape)
     events = random.random(shape) < random.choice([0.1, 0.5, 1])
     return network, (events * random.integers(1, network.input_max + 1, shape)).astype(np.uint8)
+
+
+def fits_32_bits(network: FixedPointNetwork) -> bool:
+    """Whether no current of its steps leaves the 32 bits that Lava has for it."""
+    maxima = [network.input_max, *[1] * (len(network.layers) - 1)]
+    peaks = [
+        current_peak(layer, largest, network.steps)
+        for layer, largest in zip(network.layers, maxima, strict=True)
+    ]
+    return max(peaks) <= CURRENT_MAX
 
 
 def _network(random: Random, resets: bool) -> FixedPointNetwork:
@@ -69,12 +86,17 @@ def _layer(
     du_O = random.integers(-1, 4096, outputs) if some[0] else None
     dv_O = random.integers(0, 4097, outputs) if some[1] else None
     usual = _pick(random, 4095, 4095, -1, 0, int(random.integers(0, 4096)))
+    least_du = usual if du_O is None else int(du_O.min())
+    filtered = resets and synapse.bias_O is not None and least_du < 4095
     neuron = LoihiLIF(
         membrane_decay=_decay(random, 0, 4096) if dv_O is None else int(dv_O.min()),
         threshold=_pick(random, 0, 131071, 262143, *random.integers(1, 2000, 2).tolist()),
-        current_decay=usual if du_O is None else int(du_O.min()),
+        current_decay=least_du,
         reset="subtract" if resets and random.random() < 0.35 else "zero",
+        bias_filtered=filtered and random.random() < 0.7,
     )
+    if resets and neuron.reset == "zero" and random.random() < 0.4:
+        neuron = replace(neuron, refractory=int(random.integers(1, 5)))
     return Layer(
         name,
         synapse,

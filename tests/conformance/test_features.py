@@ -8,37 +8,27 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.bounds import current_peak
 from export.errors import HardspikeError
 from export.network import Dense, FixedPointNetwork, Layer, LoihiLIF
 from export.netx_file import read_netx, write_netx
 from export.onnx_model import write_sequence, write_step
 from export.parity import netx_parity
 from hardware.loihi import environment
-from hardware.loihi.limits import CURRENT_MAX, check_limits
+from hardware.loihi.limits import check_limits
 from hardware.loihi.target import Job, run_jobs
 from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
 from hardware.reference import fixed_states
-from tests.conformance.feature_networks import FEATURES, feature_case
+from tests.conformance.feature_networks import FEATURES, feature_case, fits_32_bits
 
 UNAVAILABLE = environment.availability().reason
 NETWORKS, THROUGH_LAVA = 120, 12
-
-
-def _runs(network: FixedPointNetwork) -> bool:
-    maxima = [network.input_max, *[1] * (len(network.layers) - 1)]
-    peaks = [
-        current_peak(layer, largest, network.steps)
-        for layer, largest in zip(network.layers, maxima, strict=True)
-    ]
-    return max(peaks) <= CURRENT_MAX
 
 
 def test_random_networks_equal_the_reference(tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
     for seed in range(NETWORKS):
         network, spikes_BTCHW = feature_case(seed)
-        if not _runs(network):
+        if not fits_32_bits(network):
             continue
         states = list(fixed_states(network, spikes_BTCHW))
         write_sequence(network, tmp_path / "model.sequence.onnx")

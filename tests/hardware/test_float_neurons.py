@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from export.errors import HardspikeError
 from export.network import LIF, Dense, HardSpikeNetwork, Layer, Reset
 from hardware.loihi.discretize import discretize
-from hardware.reference import float_neurons, run_fixed, run_float
+from hardware.reference import float_layer, run_fixed, run_float
 
 STEPS, NEURONS = 9, 3
 
@@ -21,17 +21,22 @@ def _plain(
     bias: list[float],
     neuron: LIF,
     back: list[list[float]] | None,
+    decays: list[tuple[float, float]],
 ) -> list[list[int]]:
     u, i, spikes = [0.0] * NEURONS, [0.0] * NEURONS, [0] * NEURONS
-    found = []
-    for row in drive_TN:
+    fired, found = [-99] * NEURONS, []
+    for t, row in enumerate(drive_TN):
         before, spikes = spikes, [0] * NEURONS
         for n in range(NEURONS):
             given = row[n] + sum(back[n][m] * before[m] for m in range(NEURONS)) if back else row[n]
-            i[n] = neuron.current_decay * i[n] + given
-            u[n] = neuron.decay * u[n] + i[n] + bias[n]
+            keeps_u, keeps_i = decays[n]
+            early, late = (bias[n], 0.0) if neuron.bias_filtered else (0.0, bias[n])
+            i[n] = keeps_i * i[n] + given + early
+            u[n] = keeps_u * u[n] + i[n] + late
+            if t - fired[n] <= neuron.refractory:
+                u[n] = 0.0
             if u[n] > neuron.threshold:
-                spikes[n] = 1
+                spikes[n], fired[n] = 1, t
                 u[n] = 0.0 if neuron.reset == "zero" else u[n] - neuron.threshold
         found.append(spikes)
     return found
@@ -42,22 +47,45 @@ def _plain(
     decay=st.sampled_from([0.0, 0.5, 0.75, 1.0]),
     current=st.sampled_from([0.0, 0.25, 0.5]),
     recurrent=st.booleans(),
+    filtered=st.booleans(),
+    refractory=st.integers(0, 3),
+    own=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_neurons_are_those_of_a_plain_loop(
-    reset: Reset, decay: float, current: float, recurrent: bool, seed: int
+    reset: Reset,
+    decay: float,
+    current: float,
+    recurrent: bool,
+    filtered: bool,
+    refractory: int,
+    own: bool,
+    seed: int,
 ) -> None:
     """Numbers in eighths: every sum is exact."""
     rng = np.random.default_rng(seed)
     drive_BTN = rng.integers(-8, 12, (1, STEPS, NEURONS)) / 8
     bias_N = rng.integers(-2, 3, NEURONS) / 8
     back = rng.integers(-8, 9, (NEURONS, NEURONS)) / 8 if recurrent else None
-    neuron = LIF(decay, 0.875, reset, current)
-    dense = None if back is None else Dense(back)
-    spikes_BTN, _ = float_neurons(drive_BTN, bias_N, neuron, dense)
+    rest = refractory if reset == "zero" else 0
+    neuron = LIF(decay, 0.875, reset, current, filtered and current > 0, rest)
+    decays_NS = np.tile([decay, current], (NEURONS, 1))
+    if own:
+        decays_NS *= np.array([[1.0, 0.5], [0.5, 1.0], [0.25, 0.0]])
+    layer = Layer(
+        "",
+        Dense(np.zeros((NEURONS, 1))),
+        neuron,
+        recurrent=None if back is None else Dense(back),
+        membrane_decay_O=decays_NS[:, 0] if own else None,
+        current_decay_O=decays_NS[:, 1] if own else None,
+    )
+    spikes_BTN, _ = float_layer(drive_BTN, bias_N, layer)
     rows = None if back is None else back.tolist()
-    assert spikes_BTN[0].tolist() == _plain(drive_BTN[0].tolist(), bias_N.tolist(), neuron, rows)
+    pairs = [(one, other) for one, other in decays_NS.tolist()]
+    plain = _plain(drive_BTN[0].tolist(), bias_N.tolist(), neuron, rows, pairs)
+    assert spikes_BTN[0].tolist() == plain
 
 
 def _network(reset: Reset) -> HardSpikeNetwork:
@@ -102,6 +130,9 @@ def test_integers_follow_current_delays_recurrence_and_reset(reset: Reset) -> No
         ({"decay": -0.1}, "decay: found -0.1, allowed from 0 to 1"),
         ({"reset": "soft"}, "reset: found 'soft', allowed zero, subtract"),
         ({"current_decay": 1.0}, "current_decay: found 1.0, allowed from 0 to below 1"),
+        ({"bias_filtered": True}, "bias_filtered: found without a synaptic current"),
+        ({"refractory": -1}, "refractory: found -1, allowed 0 to 65536 steps"),
+        ({"refractory": 2, "reset": "subtract"}, "refractory: found 2 steps beside the reset"),
     ],
 )
 def test_what_no_neuron_is(change: dict[str, Any], line: str) -> None:

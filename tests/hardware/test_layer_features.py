@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF
 from hardware.arriving import synapse_product
 from hardware.reference import fixed_states
-from tests.conformance.feature_networks import feature_case
+from tests.conformance.feature_networks import feature_case, fits_32_bits
 
 
 def _truncated(value: int, share: int) -> int:
@@ -23,7 +23,7 @@ def _plain_layer(layer: Layer[LoihiLIF], sums_TN: Any, neurons: int) -> tuple[An
     sent = [[0] * neurons for _ in range(steps)]
     spikes: NDArray[np.int64] = np.zeros((steps, neurons), np.int64)
     currents, membranes = spikes.copy(), spikes.copy()
-    u, v = [0] * neurons, [0] * neurons
+    u, v, fired = [0] * neurons, [0] * neurons, [-9] * neurons
     for t in range(steps):
         for n in range(neurons):
             own = 0
@@ -39,16 +39,20 @@ def _plain_layer(layer: Layer[LoihiLIF], sums_TN: Any, neurons: int) -> tuple[An
             dv = dv if layer.membrane_decay_O is None else int(layer.membrane_decay_O[channel])
             late = 0 if layer.dendrite_delay_N is None else int(layer.dendrite_delay_N[n])
             arrived = sent[t - late][n] if t >= late else 0
+            bias = 0 if layer.synapse.bias_O is None else int(layer.synapse.bias_O[channel])
             current = _truncated(u[n], 4096 - du - 1) + arrived * 64
+            if neuron.bias_filtered:
+                current, bias = current + bias * 64, 0
             if current > 1 << 23:
                 current -= 1 << 24
             elif current <= -(1 << 23):
                 current += 1 << 24
-            bias = 0 if layer.synapse.bias_O is None else int(layer.synapse.bias_O[channel])
             membrane = _truncated(v[n], 4096 - dv) + current + bias * 64
             membrane = max(1 - (1 << 23), min((1 << 23) - 1, membrane))
+            if t - fired[n] <= neuron.refractory:
+                membrane = 0
             if membrane > neuron.threshold * 64:
-                spikes[t, n] = 1
+                spikes[t, n], fired[n] = 1, t
                 membrane = membrane - neuron.threshold * 64 if neuron.reset == "subtract" else 0
             u[n], v[n] = current, membrane
             currents[t, n], membranes[t, n] = current, membrane
@@ -79,7 +83,7 @@ def test_every_state_equals_that_of_plain_loops() -> None:
     compared = 0
     for seed in range(60):
         network, spikes_BTCHW = feature_case(seed)
-        if network.input_shape == (2, 19, 19):
+        if network.input_shape == (2, 19, 19) or not fits_32_bits(network):
             continue
         for index, state in enumerate(fixed_states(network, spikes_BTCHW)):
             layer, neurons = state.layer, state.spikes_BTN.shape[-1]

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from hardware.layer_states import layer_states
 from hardware.reference import fixed_states, run_float
+from tests.conformance.feature_networks import feature_case, fits_32_bits
 from tests.conformance.random_networks import Case, cases, within_limits
 from tests.export.networks import float_network
 from tests.export.test_onnx_network import late_network
@@ -47,6 +48,13 @@ def test_recurrence_delays_and_subtractive_reset() -> None:
     rng = np.random.default_rng(0)
     shape = (4, network.steps, *network.input_shape)
     check_fixed((network, (rng.random(shape) < 0.6).astype(np.uint8)))
+
+
+def test_all_that_a_layer_may_have() -> None:
+    for seed in range(40):
+        network, spikes_BTCHW = feature_case(seed)
+        if fits_32_bits(network):
+            check_fixed((network, spikes_BTCHW))
 
 
 def test_the_drive_is_what_the_first_step_of_a_membrane_holds() -> None:

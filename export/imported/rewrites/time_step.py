@@ -45,8 +45,8 @@ class TimeStep:
         """Put a Scale and a StepNeuron in the neuron's place.
 
         Raises:
-            HardspikeError: neurons of one layer have several time constants, a time constant is
-                shorter than dt, or a threshold is not above its reset.
+            HardspikeError: a time constant is shorter than dt, or a threshold is not above its
+                reset.
         """
         node, shape = graph.nodes[name], shapes[name]
         try:
@@ -65,7 +65,8 @@ class TimeStep:
 
     def _threshold(self, node: Threshold, shape: Shape) -> tuple[StepNeuron, Array]:
         threshold, factor = _one_threshold(np.broadcast_to(node.threshold, shape))
-        return StepNeuron(shape, 0.0, threshold, "zero", 0.0, np.zeros(shape)), factor
+        none = np.zeros(shape)
+        return StepNeuron(shape, none, threshold, "zero", none, none), factor
 
     def _neuron(self, node: Neuron, shape: Shape) -> tuple[StepNeuron, Array]:
         values = {
@@ -84,29 +85,26 @@ class TimeStep:
         bias = np.zeros(shape)
         if alpha is not None:
             bias = factor * alpha * (values["v_leak"] - rest)
-        step = StepNeuron(shape, decay, threshold, self.reset, current_decay, bias)
+        rest_steps = node.refractory if np.isfinite(threshold) else 0
+        step = StepNeuron(shape, decay, threshold, self.reset, current_decay, bias, rest_steps)
         return step, gain
 
     def _share(
         self, node: Neuron, values: dict[str, Array], key: str
-    ) -> tuple[float, float | None]:
-        """Return the share kept a step and α, for a time constant; (1 or 0, None) without one."""
+    ) -> tuple[Array, Array | None]:
+        """Return the shares kept a step and α, for time constants; (1 or 0, None) without any."""
         if key not in values:
-            return (0.0 if key == "tau_syn" else 1.0), None
+            return np.full_like(values["r"], 0.0 if key == "tau_syn" else 1.0), None
         constant = values[key]
-        if not (constant == constant.flat[0]).all():
+        if not ((constant > 0) & (constant >= self.dt)).all():
             raise HardspikeError(
-                f"{key}: found {constant.min():.6g} to {constant.max():.6g} in one layer, "
-                "allowed one value; split the layer, or give its neurons one time constant"
+                f"{key}: found {constant.min():.6g}, allowed from dt ({self.dt:.6g}) up"
             )
-        alpha = self.dt / float(constant.flat[0])
-        if not 0 < alpha <= 1:
-            raise HardspikeError(
-                f"{key}: found {constant.flat[0]:.6g}, allowed from dt ({self.dt:.6g}) up"
-            )
+        alpha = self.dt / constant
         said = node.current_decay if key == "tau_syn" else node.decay
-        close = said is not None and abs(said - (1 - alpha)) <= _ROUNDING
-        return float(said if close and said is not None else 1 - alpha), alpha
+        if said is None:
+            return 1 - alpha, alpha
+        return np.where(np.abs(said - (1 - alpha)) <= _ROUNDING, said, 1 - alpha), alpha
 
 
 def _one_threshold(threshold: Array) -> tuple[float, Array]:

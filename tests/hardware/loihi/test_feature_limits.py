@@ -40,6 +40,14 @@ REFUSED = {
         [dense(neuron=LoihiLIF(100, 50, reset="subtract"))],
         "layer l0: subtractive reset: allowed is 'zero'",
     ),
+    "refractory": (
+        [dense(neuron=LoihiLIF(100, 50, refractory=3))],
+        "layer l0: refractory period: found 3 steps, allowed 0: Lava's fixed-point neuron has none",
+    ),
+    "filtered bias": (
+        [Layer("", Dense(FULL, np.array([1, 2])), LoihiLIF(100, 50, 2047, bias_filtered=True))],
+        "layer l0: filtered bias: allowed is one on the membrane",
+    ),
     "conv delay": ([conv(dendrite_delay_N=ONES)], "layer l0: delay: allowed before a dense layer"),
     "conv recurrence": ([conv(recurrent=Dense(FULL))], "layer l0: recurrence: allowed in a dense"),
     "long": (
