@@ -1,7 +1,7 @@
 """Runs Lava's own `LIFRefractory` in its environment: JSON in, JSON out.
 
-In: a list of cases, each `inputs_NT` (what reaches each neuron at each step), `dv`, `vth`, `period`.
-Out: of each, `spikes_NT` and `membranes_NT`, after the reset.
+In: a list of cases, each `inputs_NT` (what reaches each neuron at each step), `dv`, `vth` and
+`period`. Out: of each, `spikes_NT` and `membranes_NT`, after the reset.
 """
 
 import json

@@ -14,6 +14,9 @@ from export.network import (
     Layer,
     LoihiLIF,
     Readout,
+    Reset,
+    Shape,
+    Synapse,
 )
 
 Array = NDArray[Any]
@@ -52,3 +55,60 @@ def float_network(readout: Readout = "count", dtype: Any = np.float32) -> HardSp
         Layer("out", Dense(array(3, 6), array(3)), last, 1 / 3),
     )
     return HardSpikeNetwork((2, 9, 7), layers, readout, 6, 0.0105, ("null", "eins", "zwölf"), 3)
+
+
+def float_feature_case(seed: int) -> tuple[HardSpikeNetwork, NDArray[np.uint8]]:
+    """Draw a float network with all that a layer may have, and recordings `(B, T, C, H, W)`.
+
+    Weights, thresholds and biases are in sixteenths and decays in quarters, so that few sums
+    round. What NIR has no node for is left out: no leak behind a current or beside a leak.
+    """
+    random = np.random.default_rng([79, seed])
+    shape: Shape = (2, 4, 5)
+    reset: Reset = "subtract" if random.random() < 0.4 else "zero"
+    layers = []
+    for name in ("first", "second", "out"):
+        conv = len(shape) == 3 and random.random() < 0.5
+        weight_shape = (3, shape[0], 2, 2) if conv else (4, int(np.prod(shape)))
+        weight = random.integers(-12, 20, weight_shape) / 16
+        bias = random.integers(-4, 6, len(weight)) / 16 if random.random() < 0.6 else None
+        synapse: Synapse = Conv(weight, bias) if conv else Dense(weight, bias)
+        shape = synapse.output_shape(shape)
+        layers.append(_float_layer(random, name, synapse, int(np.prod(shape)), reset))
+    network = HardSpikeNetwork((2, 4, 5), tuple(layers), "count", 9, 0.01)
+    return network, (random.random((2, 9, 2, 4, 5)) < 0.4).astype(np.uint8)
+
+
+def _float_layer(
+    random: np.random.Generator, name: str, synapse: Synapse, neurons: int, reset: Reset
+) -> Layer[LIF]:
+    outputs, some = len(synapse.weight), random.random(6) < 0.5
+    current_O = _differing(random.choice([0, 0.25, 0.5], outputs)) if some[0] and some[1] else None
+    current = 0.5 if some[0] else 0.0
+    current = current if current_O is None else float(current_O.max())
+    decay_O = _differing(random.choice([0.25, 0.5, 0.75], outputs)) if some[2] else None
+    decay = float(random.choice([0.5, 0.75] if current else [0.5, 1.0]))
+    neuron = LIF(
+        decay if decay_O is None else float(decay_O.max()),
+        float(random.integers(4, 24)) / 16,
+        reset,
+        current,
+        bias_filtered=current > 0 and synapse.bias_O is not None and bool(some[3]),
+        refractory=int(random.integers(1, 4)) if some[4] and reset == "zero" else 0,
+    )
+    vector = not isinstance(synapse, Conv)
+    back = random.integers(-8, 9, (neurons, neurons)) / 16
+    return Layer(
+        name,
+        synapse,
+        neuron,
+        delay_N=random.integers(0, 4, neurons) if name != "out" and random.random() < 0.4 else None,
+        recurrent=Dense(back) if vector and some[5] else None,
+        membrane_decay_O=decay_O,
+        current_decay_O=current_O,
+    )
+
+
+def _differing(values_O: Array) -> Array | None:
+    """Return None where all are one."""
+    return None if (values_O == values_O[0]).all() else values_O

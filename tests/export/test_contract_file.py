@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from export.contract_file import read_fixed_network, read_float_network, write_network
 from export.errors import HardspikeError
 from export.network import Conv, Dense, FixedPointNetwork
+from hardware.reference import run_float
 from tests.conformance.feature_networks import feature_case
 from tests.conformance.random_networks import networks
-from tests.export.networks import fixed_network, float_network
+from tests.export.networks import fixed_network, float_feature_case, float_network
 
 
 @given(networks())
@@ -46,6 +47,18 @@ def test_delays_recurrence_and_decays_come_back(tmp_path: Path) -> None:
             if isinstance(ours.synapse, Conv) and isinstance(theirs.synapse, Conv):
                 assert theirs.synapse.dilation == ours.synapse.dilation
                 assert theirs.synapse.groups == ours.synapse.groups
+
+
+def test_float_networks_come_back(tmp_path: Path) -> None:
+    for seed in range(30):
+        network, spikes = float_feature_case(seed)
+        write_network(network, tmp_path / "float.safetensors")
+        found = read_float_network(tmp_path / "float.safetensors")
+        for ours, theirs in zip(network.layers, found.layers, strict=True):
+            assert (theirs.neuron, theirs.features) == (ours.neuron, ours.features)
+        np.testing.assert_array_equal(
+            run_float(found, spikes).last, run_float(network, spikes).last
+        )
 
 
 def test_an_infinite_threshold_comes_back(tmp_path: Path) -> None:

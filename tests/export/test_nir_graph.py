@@ -1,6 +1,8 @@
 """NIR: bit-equal round trips, a second reader with its own Euler steps, damage in one line."""
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from export.errors import HardspikeError
 from export.euler import inverse, time_constant
 from export.network import LIF, Dense, HardSpikeNetwork, Layer
 from export.nir_graph import read_nir_back, write_nir
+from export.nir_neurons import late_bias
 from hardware.reference import run_float
-from tests.export.networks import float_network
+from tests.export.imported.test_reading import arrays
+from tests.export.networks import float_feature_case, float_network
 
 Array = NDArray[Any]
 
@@ -146,6 +150,35 @@ def test_a_network_comes_back_to_the_bit(readout: Any, dtype: Any, tmp_path: Pat
             assert pair[0].tobytes() == pair[1].tobytes()
 
 
+def test_all_that_a_layer_may_have_comes_back_to_the_bit(tmp_path: Path) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(60):
+        network, _ = float_feature_case(seed)
+        write_nir(network, tmp_path / "model.nir")
+        found = read_nir_back(tmp_path / "model.nir")
+        for ours, theirs in zip(network.layers, found.layers, strict=True):
+            assert (ours.name, ours.neuron) == (theirs.name, theirs.neuron), seed
+            for mine, other in zip(arrays(ours), arrays(theirs), strict=True):
+                assert (mine is None) == (other is None), seed
+                if mine is not None and other is not None:
+                    assert mine.tobytes() == other.tobytes(), seed
+            seen.update([*ours.features, *(["late bias"] if late_bias(ours) is not None else [])])
+    wanted = ("refractory period", "filtered bias", "decays of each channel", "late bias")
+    assert all(seen[feature] > 5 for feature in wanted), seen
+
+
+def test_some_neurons_without_a_leak_are_refused(tmp_path: Path) -> None:
+    mixed = Layer("only", Dense(np.eye(2)), LIF(1.0, 1.0), membrane_decay_O=np.array([1.0, 0.5]))
+    for current, line in (
+        (0.0, "without a leak beside others"),
+        (0.5, "behind a synaptic current"),
+    ):
+        layer = replace(mixed, neuron=LIF(1.0, 1.0, current_decay=current))
+        network = HardSpikeNetwork((2, 1, 1), (layer,), "count", 3, 0.01)
+        with pytest.raises(HardspikeError, match=f"layer only: found neurons .*{line}"):
+            write_nir(network, tmp_path / "model.nir")
+
+
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("first.nir", "second.nir"):
         write_nir(float_network(), tmp_path / name)
@@ -220,7 +253,10 @@ DAMAGE: dict[str, tuple[Callable[[Any], None], str]] = {
     "other dt": (_replace("node/metadata/dt", "0.02"), "node conv.neuron: found a step of"),
     "no weight": (lambda file: file.__delitem__("node/nodes/out.synapse/weight"), "cannot be read"),
     "no node": (lambda file: file.__delitem__("node/nodes/out.synapse"), "cannot be read as NIR"),
-    "v_leak": (_replace("node/nodes/conv.neuron/v_leak", np.ones((4, 5, 6))), "v_leak: allowed 0"),
+    "v_leak": (
+        _replace("node/nodes/conv.neuron/v_leak", np.ones((4, 5, 6))),
+        "v_leak: found other biases",
+    ),
     "uneven": (
         _replace("node/nodes/conv.neuron/v_threshold", np.arange(120.0).reshape(4, 5, 6)),
         "conv.neuron: v_threshold: found several values",

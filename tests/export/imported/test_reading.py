@@ -18,7 +18,7 @@ from export.network import LIF, Conv, Dense, HardSpikeNetwork, Layer
 from export.nir_graph import write_nir
 from hardware.reference import run_float
 from tests.export.imported.nir_files import conv, full, lif, recurrent, small_cnn, weights, write
-from tests.export.networks import float_network
+from tests.export.networks import float_feature_case, float_network
 
 STEPS = 12
 SAID = Options(dt=0.01, reset="zero", steps=STEPS)
@@ -100,7 +100,8 @@ def same(one: HardSpikeNetwork, two: HardSpikeNetwork) -> None:
 
 def arrays(layer: Layer[LIF]) -> list[Any]:
     recurrent = None if layer.recurrent is None else layer.recurrent.weight_OI
-    return [layer.synapse.weight, layer.synapse.bias_O, layer.delay_N, recurrent]
+    own = [layer.delay_N, layer.membrane_decay_O, layer.current_decay_O]
+    return [layer.synapse.weight, layer.synapse.bias_O, recurrent, *own]
 
 
 @pytest.mark.parametrize("readout", ["count", "membrane"])
@@ -219,14 +220,87 @@ def test_what_the_contract_has_no_place_for_is_named(case: str, tmp_path: Path) 
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_bias_in_front_of_a_current_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_our_own_files_mean_here_what_the_network_computes(reset: Any, tmp_path: Path) -> None:
+    """Everything that a float layer may have, through NIR and this reader, and by the oracle."""
+    spikes = 0
+    for seed in range(40):
+        network, _ = float_feature_case(seed)
+        if network.layers[0].neuron.reset != reset:
+            continue
+        write_nir(network, tmp_path / "ours.nir")
+        found = import_nir(tmp_path / "ours.nir", Options())
+        for ours, theirs in zip(network.layers, found.lowered.network.layers, strict=True):
+            assert (ours.name, ours.neuron) == (theirs.name, theirs.neuron), seed
+            for mine, other in zip(arrays(ours), arrays(theirs), strict=True):
+                assert (mine is None) == (other is None), seed
+                if mine is not None:  # a bias behind a current is v_leak · α: a rounding off
+                    np.testing.assert_allclose(other, mine, rtol=1e-15, err_msg=str(seed))
+        spikes += held_to_the_oracle(found)
+    assert spikes > 1000
+
+
+def test_a_bias_in_front_of_a_current_is_filtered_with_it(tmp_path: Path) -> None:
     nodes, edges = recurrent()
     nodes["fc2"] = nir.Affine(weights(2, 4), full(2, 0.5))
+    found = import_nir(write(tmp_path / "rnn.nir", nodes, edges), SAID)
+    assert found.lowered.network.layers[1].neuron.bias_filtered
+    assert held_to_the_oracle(found) > 20
+
+
+def test_a_bias_on_both_sides_of_a_current_is_refused(tmp_path: Path) -> None:
+    nodes, edges = recurrent()
+    nodes["fc2"] = nir.Affine(weights(2, 4), full(2, 0.5))
+    nodes["cuba"].v_leak = full((2,), 0.25)
     path = write(tmp_path / "rnn.nir", nodes, edges)
-    with pytest.raises(
-        HardspikeError, match="node cuba: found a bias in front of a synaptic current"
-    ):
+    with pytest.raises(HardspikeError, match="node cuba: found a bias in front of a synaptic cur"):
         import_nir(path, SAID)
+
+
+@pytest.mark.parametrize("population", ["conv", "dense"])
+def test_time_constants_of_each_neuron(population: str, tmp_path: Path) -> None:
+    """One a neuron of a dense layer, one a channel of a convolution."""
+    nodes = small_cnn()
+    if population == "dense":
+        nodes["lif2"].tau = np.linspace(0.02, 0.08, 10)
+    else:
+        nodes["lif1"].tau = np.broadcast_to([[[0.02]], [[0.04]], [[0.08]]], (3, 8, 8)).copy()
+    found = import_nir(write(tmp_path / "cnn.nir", nodes), SAID)
+    layer = found.lowered.network.layers[population == "dense"]
+    taus = nodes["lif2"].tau if population == "dense" else np.array([0.02, 0.04, 0.08])
+    assert layer.membrane_decay_O is not None
+    np.testing.assert_allclose(layer.membrane_decay_O, 1 - 0.01 / taus, rtol=1e-12)
+    assert held_to_the_oracle(found) > 100
+
+
+def test_time_constants_within_a_channel_are_refused(tmp_path: Path) -> None:
+    nodes = small_cnn()
+    nodes["lif1"].tau = np.linspace(0.02, 0.08, 192).reshape(3, 8, 8)
+    path = write(tmp_path / "cnn.nir", nodes)
+    with pytest.raises(HardspikeError) as caught:
+        import_nir(path, SAID)
+    assert "lif1" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_refractory_period_that_the_user_gives(steps: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "cnn.nir", small_cnn())
+    found = import_nir(path, replace(SAID, refractory=steps))
+    assert {layer.neuron.refractory for layer in found.lowered.network.layers} == {steps}
+    usual = held_to_the_oracle(import_nir(path, SAID))
+    assert 0 < held_to_the_oracle(found) < usual
+    with pytest.raises(HardspikeError, match="node lif1: refractory: found beside the reset"):
+        import_nir(path, replace(SAID, refractory=steps, reset="subtract"))
+
+
+def test_a_refractory_period_that_file_and_user_say_otherwise(tmp_path: Path) -> None:
+    layer = Layer("only", Dense(np.eye(2)), LIF(0.5, 1.0, refractory=3))
+    write_nir(HardSpikeNetwork((2, 1, 1), (layer,), "count", 3, 0.01), tmp_path / "ours.nir")
+    found = import_nir(tmp_path / "ours.nir", Options(refractory=3))
+    assert found.lowered.network.layers[0].neuron.refractory == 3
+    with pytest.raises(HardspikeError, match="refractory: found 3 steps in the file and 2 given"):
+        import_nir(tmp_path / "ours.nir", Options(refractory=2))
 
 
 def test_a_file_of_before_resets_has_none(tmp_path: Path) -> None:

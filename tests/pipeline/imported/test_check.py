@@ -96,7 +96,7 @@ CASES: dict[str, tuple[Any, str, str, str]] = {
         lambda nodes: nodes.update(
             lif2=nir.LIF(np.linspace(0.02, 0.03, 10), *(full((10,), v) for v in (1, 0, 1)))
         ),
-        *("lif2", "unsupported", "tau: found 0.02 to 0.03 in one layer, allowed one value"),
+        *("lif2", "equivalent", ""),
     ),
 }
 

@@ -316,7 +316,8 @@ def test_a_membrane_is_counted_from_its_reset() -> None:
     after = rewritten(TimeStep(0.5, "zero"), graph, "n1")
     step = after.nodes["n1"]
     assert isinstance(step, StepNeuron)
-    assert (step.threshold, step.decay, step.bias.tolist()) == (3.0, 0.75, [0.375] * 3)
+    assert (step.threshold, step.decay.tolist()) == (3.0, [0.75] * 3)
+    assert step.bias.tolist() == [0.375] * 3
     assert 0 < output_of(graph, dt=0.5).mean() < 1
     equal(graph, after, 0, dt=0.5)
 
@@ -332,7 +333,6 @@ def test_a_threshold_is_a_neuron_without_memory() -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"tau": np.array([2.0, 3.0])}, "n1 (LIF): tau: found 2 to 3 in one layer, allowed one"),
         ({"tau": np.array([0.1, 0.1])}, "n1 (LIF): tau: found 0.1, allowed from dt (0.5) up"),
         ({"v_threshold": np.zeros(2)}, "n1 (LIF): v_threshold: found 0 above v_reset, allowed"),
     ],
