@@ -29,6 +29,7 @@ from export.network import (
     Layer,
     LoihiLIF,
     Network,
+    Shape,
 )
 from export.netx_file import read_netx
 from hardware.arriving import delayed, neuron_bias, synapse_product
@@ -128,18 +129,18 @@ def _biases(bias: Any, neuron: LIF | LoihiLIF) -> tuple[Any, Any]:
 class Refractory:
     """The neurons whose membrane a spike of the last `steps` steps holds at zero."""
 
-    def __init__(self, steps: int, shape: tuple[int, int]) -> None:
+    def __init__(self, steps: int, shape: Shape) -> None:
         self._steps = steps
-        self._left_BN = np.zeros(shape, np.int64)
+        self._left = np.zeros(shape, np.int64)
 
     def held(self, membrane_BN: Array) -> Array:
         """Return the membranes of a step, zero where they are held."""
-        return np.where(self._left_BN > 0, 0, membrane_BN) if self._steps else membrane_BN
+        return np.where(self._left > 0, 0, membrane_BN) if self._steps else membrane_BN
 
     def begins(self, fired_BN: Array) -> None:
         """End the step: count on, and from the start where a neuron fired."""
         if self._steps:
-            self._left_BN = np.where(fired_BN, self._steps, np.maximum(self._left_BN - 1, 0))
+            self._left = np.where(fired_BN, self._steps, np.maximum(self._left - 1, 0))
 
 
 def _shares(layer: Layer[LoihiLIF], neurons: int) -> tuple[Any, Any]:

@@ -180,6 +180,21 @@ def _reset(facts: Facts, compared: LayerParameters) -> str:
     )
 
 
+def _refractory(facts: Facts, compared: LayerParameters) -> str:
+    return (
+        f"Refractory periods differ in {_where(compared)}: a spike holds the membrane for "
+        f"{_steps(compared.a.refractory)} in A, {_steps(compared.b.refractory)} in B."
+    )
+
+
+def _bias_filtered(facts: Facts, compared: LayerParameters) -> str:
+    places = [
+        "in the synaptic current" if side.bias_filtered else "on the membrane"
+        for side in (compared.a, compared.b)
+    ]
+    return f"The bias acts elsewhere in {_where(compared)}: {places[0]} in A, {places[1]} in B."
+
+
 def _structure(facts: Facts, compared: LayerParameters) -> str:
     names = compared.structural
     return f"The layers are built otherwise in {_where(compared)}: {'; '.join(names)}."
@@ -252,6 +267,8 @@ def _unexplained(facts: Facts) -> Cause:
 _SENTENCES: dict[str, Callable[[Facts, LayerParameters], str]] = {
     "weights-turned": _turned,
     "reset": _reset,
+    "refractory": _refractory,
+    "bias-filtered": _bias_filtered,
     "structure": _structure,
     "decay": _decay,
     "current-decay": _current_decay,

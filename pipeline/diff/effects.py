@@ -6,6 +6,7 @@ Axes: `T` time step, `N` neuron, `I` input. In float64 and the common unit,
     u[t] = τ · kept[t−1] + i[t] + b,     kept = u, after a spike 0 or u − ϑ
     s[t] = u[t] > ϑ
 
+(a filtered bias in i instead, and u = 0 in a refractory period)
 so that what remains between this and a fixed-point layer's spikes is its integer arithmetic.
 """
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from export.network import Conv, Dense, Shape, Synapse
 from hardware.arriving import neuron_bias, synapse_product
+from hardware.reference import Refractory
 from pipeline.diff.pairs import Pair
 from pipeline.diff.parameters import LayerParameters, Parameters
 from pipeline.diff.sides import Side
@@ -27,10 +29,12 @@ Floats = NDArray[np.float64]
 PARTS: dict[str, tuple[str, ...]] = {
     "weights": ("weight", "layer"),
     "bias": ("bias_O",),
-    "decay": ("decay",),
-    "current-decay": ("current_decay",),
+    "decay": ("decay_O",),
+    "current-decay": ("current_decay_O",),
     "threshold": ("threshold_N",),
     "reset": ("reset",),
+    "refractory": ("refractory",),
+    "bias-filtered": ("bias_filtered",),
 }
 """What may be taken from the other side, and the fields that it is."""
 ARITHMETIC = "arithmetic"
@@ -71,11 +75,17 @@ def _count(
     usual_TN = fired(own, x_TI, given)
     for part, names in PARTS.items():
         changed = dataclasses.replace(own, **{name: getattr(other, name) for name in names})
-        if part != "weights" or _takes(other, given):
+        if _fit(changed) and (part != "weights" or _takes(other, given)):
             counts[part] += int((fired(changed, x_TI, given) != usual_TN).sum())
     if not own.is_float:
         reference_TN = side.states(place, recording).spikes_BTN[0]
         counts[ARITHMETIC] += int((reference_TN != usual_TN).sum())
+
+
+def _fit(parameters: Parameters) -> bool:
+    """Whether decays of single outputs are those of as many."""
+    sizes = {parameters.decay_O.size, parameters.current_decay_O.size}
+    return sizes <= {1, len(parameters.weight)}
 
 
 def _takes(parameters: Parameters, given: Shape) -> bool:
@@ -93,13 +103,20 @@ def fired(parameters: Parameters, x_TI: NDArray[Any], given: Shape) -> NDArray[n
     alive_N = parameters.layer.alive_N
     if alive_N is not None:
         sums_TN, bias_N = sums_TN * alive_N, bias_N * alive_N
-    current_N = np.zeros(sums_TN.shape[-1])
+    neurons = sums_TN.shape[-1]
+    shares = [parameters.current_decay_O, parameters.decay_O]
+    keeps_i, keeps_u = (np.repeat(one, neurons // one.size) for one in shares)
+    if parameters.bias_filtered:
+        sums_TN, bias_N = sums_TN + bias_N, np.zeros_like(bias_N)
+    rest = Refractory(parameters.refractory, (neurons,))
+    current_N = np.zeros(neurons)
     kept_N = np.zeros_like(current_N)
     spikes_TN = np.zeros(sums_TN.shape, np.bool_)
     for t, sums_N in enumerate(sums_TN):
-        current_N = parameters.current_decay * current_N + sums_N
-        u_N = parameters.decay * kept_N + current_N + bias_N
+        current_N = keeps_i * current_N + sums_N
+        u_N = rest.held(keeps_u * kept_N + current_N + bias_N)
         spikes_TN[t] = u_N > parameters.threshold_N
+        rest.begins(spikes_TN[t])
         left_N = u_N - parameters.threshold_N if parameters.reset == "subtract" else 0.0
         kept_N = np.where(spikes_TN[t], left_N, u_N)
     return spikes_TN

@@ -7,8 +7,14 @@ import numpy as np
 
 from export.network import Conv, Layer
 
-_KNOWN = {"name", "synapse", "neuron", "scale", "threshold_N"}
-_KNOWN_OF_NEURON = {"decay", "threshold", "membrane_decay", "current_decay", "reset"}
+_KNOWN = {
+    *("name", "synapse", "neuron", "scale"),
+    *("threshold_N", "membrane_decay_O", "current_decay_O"),
+}
+_KNOWN_OF_NEURON = {
+    *("decay", "threshold", "membrane_decay", "current_decay"),
+    *("reset", "refractory", "bias_filtered"),
+}
 _KNOWN_OF_SYNAPSE = {"weight_OI", "weight_OIHW", "bias_O"}
 
 

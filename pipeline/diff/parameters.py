@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bounds import DECAY_ONE
-from export.network import LIF, Array, Layer, LoihiLIF, Network
+from export.network import LIF, Array, Layer, Network
 from export.registers import THRESHOLD, WEIGHT
 from pipeline.diff.forms import distance, turned_form
 from pipeline.diff.further_fields import differences, further_fields, same_fields
@@ -34,16 +34,19 @@ class Parameters:
 
     `grid` is the distance of two neighbouring weights, `whole` that of two neighbouring biases or
     thresholds, both 0 in a float layer; `threshold_N` has one number, or one a neuron, and is
-    infinite where the neuron is not meant to fire. `others` are further fields by name.
+    infinite where the neuron is not meant to fire. So `decay_O` and `current_decay_O` have one
+    number, or one an output. `others` are further fields by name.
     """
 
     layer: Layer[Any]
     weight: Floats
     bias_O: Floats | None
     threshold_N: Floats
-    decay: float
-    current_decay: float
+    decay_O: Floats
+    current_decay_O: Floats
     reset: str
+    refractory: int
+    bias_filtered: bool
     factor: float
     grid: float
     whole: float
@@ -58,6 +61,16 @@ class Parameters:
     def threshold(self) -> float:
         """The threshold, of single neurons the mean."""
         return float(self.threshold_N.mean())
+
+    @property
+    def decay(self) -> float:
+        """The share of the membrane kept a step, of several the mean."""
+        return float(self.decay_O.mean())
+
+    @property
+    def current_decay(self) -> float:
+        """The share of the synaptic current kept a step, of several the mean."""
+        return float(self.current_decay_O.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,9 +174,11 @@ def _parameters(layer: Layer[Any], factor: float, never: bool) -> Parameters:
         weight=weight * factor,
         bias_O=None if bias is None else bias.astype(np.float64) * factor,
         threshold_N=threshold_N * factor,
-        decay=_decay(neuron),
-        current_decay=_current_decay(neuron),
+        decay_O=_decay(layer),
+        current_decay_O=_current_decay(layer),
         reset=neuron.reset,
+        refractory=neuron.refractory,
+        bias_filtered=neuron.bias_filtered,
         factor=factor,
         grid=0.0 if is_float else factor * _grid(layer.synapse.weight),
         whole=0.0 if is_float else factor,
@@ -171,16 +186,21 @@ def _parameters(layer: Layer[Any], factor: float, never: bool) -> Parameters:
     )
 
 
-def _decay(neuron: LIF | LoihiLIF) -> float:
+def _decay(layer: Layer[Any]) -> Floats:
+    neuron, own_O = layer.neuron, layer.membrane_decay_O
     if isinstance(neuron, LIF):
-        return neuron.decay
-    return (DECAY_ONE - neuron.membrane_decay) / DECAY_ONE
+        return _floats(neuron.decay if own_O is None else own_O)
+    return (DECAY_ONE - _floats(neuron.membrane_decay if own_O is None else own_O)) / DECAY_ONE
 
 
-def _current_decay(neuron: LIF | LoihiLIF) -> float:
-    if isinstance(neuron, LIF):
-        return neuron.current_decay
-    return (DECAY_ONE - neuron.current_decay - 1) / DECAY_ONE
+def _current_decay(layer: Layer[Any]) -> Floats:
+    neuron, own_O = layer.neuron, layer.current_decay_O
+    found = _floats(neuron.current_decay if own_O is None else own_O)
+    return found if isinstance(neuron, LIF) else (DECAY_ONE - found - 1) / DECAY_ONE
+
+
+def _floats(value: float | Array) -> Floats:
+    return np.atleast_1d(np.asarray(value, np.float64))
 
 
 def _grid(weight: Array) -> int:
@@ -220,14 +240,16 @@ def _differing(
 ) -> list[str]:
     """Return the names of what differs by more than rounding to a register explains."""
     found = ["weights-turned"] if turned is not None else []
-    if one.reset != other.reset:
-        found.append("reset")
+    for part in ("reset", "refractory", "bias_filtered"):
+        if getattr(one, part) != getattr(other, part):
+            found.append(part.replace("_", "-"))
     if one.weight.shape != other.weight.shape or not same_fields(one.others, other.others):
         found.append("structure")
     grid = 0.5 / DECAY_ONE * (1 if one.is_float != other.is_float else 0)
     for name in ("decay", "current_decay"):
-        values = getattr(one, name), getattr(other, name)
-        if abs(values[0] - values[1]) > grid + _SHARE * max(values):
+        pair = getattr(one, f"{name}_O"), getattr(other, f"{name}_O")
+        sizes = {values.size for values in pair} - {1}
+        if len(sizes) > 1 or _apart(*pair, grid):
             found.append(name.replace("_", "-"))
     if _thresholds_differ(one, other, _NORM_SHARE if by_norm else _SHARE):
         found.append("threshold")
@@ -237,6 +259,10 @@ def _differing(
     if turned is None and one.weight.shape == other.weight.shape:
         found += _weights_differ(one, other, steps)
     return found
+
+
+def _apart(one: Floats, other: Floats, room: float) -> bool:
+    return bool((np.abs(one - other) > room + _SHARE * np.maximum(one, other)).any())
 
 
 def _thresholds_differ(one: Parameters, other: Parameters, share: float) -> bool:

@@ -100,6 +100,39 @@ def test_decay_of_the_current() -> None:
     assert "0 is kept a step in A, 0.26733 in B" in report["conclusion"]
 
 
+def test_decays_of_each_channel() -> None:
+    """Against one decay they are the cause; against their own integers they are no difference."""
+    base = float_net()
+    hidden = base.layers[1]
+    decay_O = np.linspace(0.2, hidden.neuron.decay, len(hidden.synapse.weight))
+    own = dataclasses.replace(hidden, membrane_decay_O=decay_O)
+    network = dataclasses.replace(base, layers=(base.layers[0], own, base.layers[2]))
+    report = report_of(base, network)
+    assert kinds(report) == ["decay"]
+    assert max(report["effects"], key=report["effects"].get) == "decay"
+    assert "decay" not in differs_in(report_of(network, discretize(network)), "hidden")
+
+
+def test_a_refractory_period() -> None:
+    base = fixed_net()
+    report = report_of(base, altered(base, "hidden", refractory=3))
+    assert kinds(report) == ["refractory"]
+    assert (
+        "layer hidden: a spike holds the membrane for 0 steps in A, 3 steps in B"
+        in (report["conclusion"])
+    )
+    assert max(report["effects"], key=report["effects"].get) == "refractory"
+
+
+def test_a_bias_that_the_current_filters() -> None:
+    base = altered(float_net(), "hidden", current_decay=0.5)
+    assert base.layers[1].synapse.bias_O is not None
+    report = report_of(base, altered(base, "hidden", bias_filtered=True))
+    assert kinds(report) == ["bias-filtered"]
+    assert "on the membrane in A, in the synaptic current in B" in report["conclusion"]
+    assert max(report["effects"], key=report["effects"].get) == "bias-filtered"
+
+
 @pytest.mark.parametrize("factor", [0.8, 1.3])
 def test_threshold(factor: float) -> None:
     base = float_net()
