@@ -63,7 +63,7 @@ def at_scale(layer: Layer[LIF], scale: float, step: int) -> Layer[LoihiLIF]:
             vth,
             int(du),
             layer.neuron.reset,
-            bias_filtered=layer.neuron.bias_filtered and du != NO_CURRENT,
+            bias_filtered=layer.neuron.bias_filtered and int(du) != NO_CURRENT,
             refractory=layer.neuron.refractory,
         ),
         scale,
