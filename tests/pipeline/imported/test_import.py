@@ -157,9 +157,9 @@ def test_all_that_neurons_may_have_on_every_target_that_has_it(
 ) -> None:
     path = write(tmp_path / "cnn.nir", of_several_kinds())
     (tmp_path / "data.yaml").write_text(DATA)
-    said = ("--dt", "0.0525", "--reset", "zero", "--data", tmp_path / "data.yaml")
-    said = said if refractory is None else (*said, "--refractory", str(refractory))
-    done("import", path, *said, "-o", tmp_path / "run")
+    rest = [] if refractory is None else ["--refractory", refractory]
+    said = ["--dt", 0.0525, "--reset", "zero", *rest]
+    done("import", path, *said, "--data", tmp_path / "data.yaml", "-o", tmp_path / "run")
     done("run", tmp_path / "run")
     report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
     assert {entry["spike_agreement"] for entry in report["targets"].values()} == {1.0}
