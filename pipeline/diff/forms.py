@@ -67,5 +67,9 @@ def _dense_forms(weight_OI: Floats, given: Shape) -> Iterator[tuple[str, Floats]
         name = ", ".join("CHW"[axis] for axis in order)
         yield f"inputs ordered ({name})", stored.transpose(0, *back).reshape(outputs, -1)
     image = weight_OI.reshape(outputs, *given)
+    for order in list(itertools.permutations(range(3)))[1:]:
+        name = ", ".join("CHW"[axis] for axis in order)
+        turned = image.transpose(0, *(1 + axis for axis in order)).reshape(outputs, -1)
+        yield f"inputs ordered (C, H, W) instead of ({name})", turned
     for axis, name in enumerate("CHW", 1):
         yield f"inputs flipped in {name}", np.flip(image, axis).reshape(outputs, -1)

@@ -85,9 +85,9 @@ def _open_in(given: Given) -> Open | None:
 def _said_beside(given: Given, beside: Given, other: Subject | None) -> tuple[Words, Words]:
     """Return what the other side says of a file that was imported there, and of the recordings."""
     if other is None or other.foreign:
-        said = {name: Word(value, beside.text) for name, value in beside.said.items()}
+        said = {name: Word(value, str(beside.path)) for name, value in beside.said.items()}
         return {}, {name: word for name, word in said.items() if name in OF_RECORDINGS}
-    return words_of_run(given.path, other.run), words_of_network(other.network, beside.text)
+    return words_of_run(given.path, other.run), words_of_network(other.network, str(beside.path))
 
 
 def _foreign(given: Given, words: Words) -> Subject:

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import HardspikeError
-from pipeline.config import Config
-from pipeline.config_file import load_config
+from pipeline.config_file import parse_model, read_tree
 from pipeline.data.events import bin_events
-from pipeline.data.settings import NoRecordings
+from pipeline.data.settings import DataSettings, NoRecordings
 from pipeline.data.sources import listing
 from pipeline.data.splits import limited
 from pipeline.diff.foreign import Words, words_of_recordings
 from pipeline.diff.subject import Subject
 from pipeline.imported.reading import recordings_options
 from pipeline.progress import Reporter
+from pipeline.schema import Model
 from pipeline.stages import load_run
 
 DENSITY = 0.2
@@ -70,7 +70,7 @@ def load_recordings(
     source = data if data is not None or rate is not None else _run_with_recordings(a, b)
     if source is None:
         return _random(a, b, rate, samples, seed)
-    found = _of_config(_config(source), source, samples, seed, reporter)
+    found = _of_settings(_settings(source), source, samples, seed, reporter)
     _check_fit(found, a)
     _check_fit(found, b)
     return found
@@ -92,7 +92,7 @@ def words_of_data(data: Path | None) -> Words:
     """
     if data is None:
         return {}
-    return words_of_recordings(recordings_options(_config(data).data), str(data))
+    return words_of_recordings(recordings_options(_settings(data)), str(data))
 
 
 def check_seconds(said: Mapping[str, Any], rate: str | None) -> None:
@@ -120,20 +120,29 @@ def check_inputs(a: Subject, b: Subject) -> None:
             )
 
 
-def _config(source: Path) -> Config:
+class _Experiment(Model):
+    """What is read of an experiment file: `hardspike import` takes those without training too."""
+
+    data: DataSettings
+
+
+def _settings(source: Path) -> DataSettings:
     if not source.exists():
         raise HardspikeError(f"{source}: not found; allowed is an experiment file or a run folder")
-    return load_run(source) if source.is_dir() else load_config(source, [])
+    if source.is_dir():
+        return load_run(source).data
+    own = {key: value for key, value in read_tree(source).items() if key == "data"}
+    return parse_model(_Experiment, own, str(source)).data
 
 
-def _of_config(
-    config: Config, source: Path, samples: int, seed: int, reporter: Reporter
+def _of_settings(
+    data: DataSettings, source: Path, samples: int, seed: int, reporter: Reporter
 ) -> Recordings:
-    found = listing(config.data.source, "test", config.data.limit_test)
+    found = listing(data.source, "test", data.limit_test)
     chosen = found.take(limited(found.labels_B, samples, seed))
     with reporter.bar("data", "recordings") as progress:
         events = chosen.read(range(len(chosen)), progress)
-    spikes = bin_events(events, config.data)
+    spikes = bin_events(events, data)
     what = f"{len(chosen)} test recordings of {source}"
     return Recordings(spikes, chosen.labels_B, chosen.names, what)
 
