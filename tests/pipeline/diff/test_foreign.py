@@ -15,12 +15,23 @@ from hypothesis import strategies as st
 from benchmarks.interop_study.netx_files import write_blocks
 from export.contract_file import write_network
 from export.network import LIF, Dense, HardSpikeNetwork, Layer
+from hardware.loihi import environment
 from pipeline.cli import main
 from pipeline.diff.given import OPTIONS, TARGETS, parse_given
+from pipeline.diff.loading import load_subjects
 from tests.export.imported.nir_files import conv, full, lif, recurrent, small_cnn, weights, write
 
 LAVA_DL = Path(__file__).resolve().parents[2] / "lava_dl_files"
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "nir"
+UNAVAILABLE = environment.availability().reason
+LAVA = pytest.param(
+    *("dense", "loihi"),
+    marks=[
+        pytest.mark.loihi,
+        pytest.mark.timeout(300),
+        pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE)),
+    ],
+)
 small = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 DATA = """\
 name: small
@@ -195,7 +206,7 @@ def test_an_image_flattened_in_another_order_is_found(tmp_path: Path) -> None:
     layer = Layer("out", Dense(weight_OI), LIF(0.5, 1.0))
     ours = HardSpikeNetwork((2, 3, 4), (layer,), "count", 12, 0.01)
     write_network(ours, tmp_path / "ours.safetensors")
-    files = []
+    files: list[Path] = []
     for order in ((0, 1, 2), (1, 2, 0)):
         turned = weight_OI.reshape(6, 2, 3, 4).transpose(0, *(1 + axis for axis in order))
         nodes = {
@@ -215,14 +226,16 @@ def test_an_image_flattened_in_another_order_is_found(tmp_path: Path) -> None:
     assert report["layers"][0]["layer"] == "1 | out"
 
 
-@pytest.mark.parametrize("name", ["dense", "conv", "recurrent"])
-def test_files_of_lava_dl_on_every_form(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [("conv", "onnxruntime"), ("recurrent", "onnxruntime-step"), LAVA],
+)
+def test_files_of_lava_dl_on_their_targets(name: str, target: str, tmp_path: Path) -> None:
     path, said = LAVA_DL / f"{name}.net", ("--steps", "12", "--readout", "count", "--random", "0.4")
-    for target in ("onnxruntime", "onnxruntime-step"):
-        status, report = diff(path, f"{path}@{target}", *said, "--samples", "3", out=tmp_path)
-        assert status == 0
-        assert report["layers"][0]["spikes_a"] > 0
-        assert f"B: {target} ran a file that was written from {path}" in report["notes"]
+    status, report = diff(path, f"{path}@{target}", *said, "--samples", "3", out=tmp_path)
+    assert status == 0
+    assert report["layers"][0]["spikes_a"] > 0
+    assert f"B: {target} ran a file that was written from {path}" in report["notes"]
 
 
 def test_a_file_of_lava_dl_against_another(tmp_path: Path) -> None:
@@ -254,8 +267,9 @@ def test_our_files_are_known_by_their_content(tmp_path: Path) -> None:
     for name in ("model.net", "model.nir", "model.sequence.onnx"):
         moved = tmp_path / f"{name}.of-ours"
         moved.write_bytes((run / "deploy" / name).read_bytes())
-        status, report = diff(moved, run / "deploy" / name, out=tmp_path)
-        assert (status, report["a"]["read_with"]) == (0, {})
+        found, wanted = load_subjects((str(moved), str(run / "deploy" / name)), {}, {})
+        assert (found.form, found.words, found.target) == (wanted.form, {}, wanted.target)
+        assert found.network.steps == 4
 
 
 def test_a_rate_in_hertz_needs_one_length_of_a_step(
