@@ -34,6 +34,7 @@ from export.imported.graph import (
 )
 from export.imported.lower import Lowered, lower
 from export.imported.reading import Options, Settled, never_firing, read_by, resting, settle
+from export.imported.recordings_axis import without_recordings_axis
 from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
 from export.imported.rewrites.time_step import TimeStep
@@ -90,16 +91,17 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
     Raises:
         HardspikeError: file and user say different things, or one of them something unheard of.
     """
-    graph = never_firing(graph)
+    graph = never_firing((whole := without_recordings_axis(graph)).graph)
     settled, faults = _settled(graph, options)
-    faults += graph_faults(graph)
+    faults += [*whole.faults, *graph_faults(graph)]
     graph = resting(read_by(graph, settled.base.readout), settled.reset, options.refractory)
-    applied: list[Applied] = []
+    applied = list(whole.applied)
     lowered: Lowered | None = None
     if not any(fault.stops for fault in graph_faults(graph)):
         try:
             faults += _neuron_faults(graph, infer_shapes(graph), settled)
-            rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
+            rewritten, done = rewrite_graph(graph, settled.dt, settled.reset)
+            applied += done
             lowered = lower(rewritten, settled.base)
             faults += silent_layers(rewritten, settled.base.input_max)
         except HardspikeError as error:
@@ -110,7 +112,9 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
     if lowered is None:
         return Checked(rows, None, "Not compared: the graph has no network in the contract")
     if any(fault.stops for fault in faults):
-        return Checked(rows, None, "Not compared: what a step is, or a spike does, is left open")
+        open_ends = "Not compared: what a step is, or a spike does, is left open"
+        several = "Not compared: the graph is one of several recordings"
+        return Checked(rows, None, several if whole.faults else open_ends)
     return _compared(graph, rows, lowered, settled, run)
 
 

@@ -28,6 +28,11 @@ _OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
 def add_file_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the file, and what a user may have to say of it."""
     command.add_argument("file", metavar="FILE", type=Path, help="NIR, netx or ONNX file")
+    add_options(command)
+
+
+def add_options(command: argparse._ActionsContainer) -> None:
+    """Declare what a user may have to say of a file."""
     command.add_argument(
         "--dt",
         type=positive,
@@ -38,16 +43,16 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
         "--reset", choices=RESETS, help="what a spike does to the membrane; where it does not say"
     )
     command.add_argument("--readout", choices=READOUTS, help="how the last layer is read")
-    command.add_argument("--steps", type=_steps, metavar="T", help="steps of a recording")
+    command.add_argument("--steps", type=step_count, metavar="T", help="steps of a recording")
     command.add_argument(
         "--refractory",
-        type=_refractory,
+        type=resting_steps,
         metavar="STEPS",
         help="steps behind a spike in which the membrane is held at its reset; NIR has no field "
         "for them",
     )
     command.add_argument(
-        "--input-shape", type=_shape, metavar="C,H,W", help="where the file does not say"
+        "--input-shape", type=shape_CHW, metavar="C,H,W", help="where the file does not say"
     )
 
 
@@ -170,19 +175,22 @@ def positive(text: str) -> float:
     return value
 
 
-def _steps(text: str) -> int:
+def step_count(text: str) -> int:
+    """Return a number of steps."""
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"found {text}, allowed 1 to 1000000")
     return int(text)
 
 
-def _refractory(text: str) -> int:
+def resting_steps(text: str) -> int:
+    """Return the steps of a refractory period."""
     if not text.isdecimal() or not 1 <= int(text) <= LONGEST_REFRACTORY:
         raise argparse.ArgumentTypeError(f"found {text}, allowed 1 to {LONGEST_REFRACTORY}")
     return int(text)
 
 
-def _shape(text: str) -> tuple[int, int, int]:
+def shape_CHW(text: str) -> tuple[int, int, int]:
+    """Return (C, H, W)."""
     sizes = text.split(",")
     if len(sizes) != 3 or not all(size.isdecimal() and 1 <= int(size) <= 65536 for size in sizes):
         raise argparse.ArgumentTypeError(f"found {text}, allowed C,H,W, three sizes from 1")

@@ -137,23 +137,26 @@ def imported_network(config: Config) -> ImportedNetwork:
 
 def options_of(data: DataSettings, wanted: Imported) -> Options:
     """Return what the config says of the file."""
-    options = Options(
+    options = recordings_options(data)
+    return replace(
+        options,
         dt=wanted.dt,
         reset=wanted.reset,
         readout=wanted.readout,
-        input_shape=wanted.input_shape,
-        steps=data.binning.steps,
-        seconds=step_ms(data) / 1000,
+        input_shape=wanted.input_shape or options.input_shape,
         refractory=wanted.refractory,
     )
+
+
+def recordings_options(data: DataSettings) -> Options:
+    """Return what recordings say of any network that takes them."""
+    options = Options(steps=data.binning.steps, seconds=step_ms(data) / 1000)
     if isinstance(data.source, NoRecordings):
         return options
     channels, height, width = shape_TCHW(data)[1:]
     counts = data.binning.mode == "count"
     return replace(
-        options,
-        input_shape=wanted.input_shape or (channels, height, width),
-        input_max=COUNT_MAX if counts else 1,
+        options, input_shape=(channels, height, width), input_max=COUNT_MAX if counts else 1
     )
 
 

@@ -254,3 +254,20 @@ def test_a_membrane_is_read_in_the_files_own_units(
     spikes = np.ones((1, 3, 2, 1, 1), np.uint8)
     membranes = run_float(cast(HardSpikeNetwork, network), spikes).membranes_BTN
     np.testing.assert_allclose(membranes[0], np.outer([1.0, 1.5, 1.75], [1.0, 3.0]))
+
+
+def test_an_axis_of_recordings_is_named(tmp_path: Path) -> None:
+    """One is dropped, as an equivalent; of several the rest of the table is shown all the same."""
+    nodes = small_cnn() | {"input": nir.Input(np.array([1, 2, 8, 8]))}
+    nodes["flat"] = nir.Flatten({"input": np.array([1, 3, 4, 4])}, 1, -1)
+    said = rows(checked(write(tmp_path / "one.nir", nodes), *SAID, status=0))
+    assert said["input"]["status"] == "equivalent"
+    assert said["input"]["says"] == "axis of recordings of length 1 dropped"
+    nodes["input"] = nir.Input(np.array([4, 2, 8, 8]))
+    found = checked(write(tmp_path / "four.nir", nodes), *SAID, status=2)
+    assert found["compared"] == "Not compared: the graph is one of several recordings"
+    assert rows(found)["input"]["status"] == "unsupported"
+    assert "export the network by a sample of one recording" in rows(found)["input"]["says"]
+    assert [name for name, row in rows(found).items() if row["status"] == "unsupported"] == [
+        "input"
+    ]
