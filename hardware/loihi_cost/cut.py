@@ -8,6 +8,7 @@ shares inputs. What a layer's own spikes bring comes from sources of their own, 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,14 @@ class Load:
     output_axons: int
     input_axons: int = 0
     synapse_words: int = 0
+
+
+class Excess(NamedTuple):
+    """A limit that a load is over."""
+
+    needed: int
+    allowed: int
+    what: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +92,19 @@ def cores_reached(links: Connections, loads: Sequence[Load]) -> Integers:
     return np.bincount(pairs // len(loads), minlength=links.sources)
 
 
-def excesses(load: Load, limits: chip.Limits) -> Iterator[str]:
-    """Yield the limits that a load is over: what it needs and what a core has."""
+def excesses(load: Load, limits: chip.Limits) -> Iterator[Excess]:
+    """Yield every limit that a load is over."""
     held = (
-        (load.input_axons, limits.input_axons, "input axons"),
-        (load.synapse_words, limits.synapse_words, "words of synaptic memory (64 bits)"),
-        (load.output_axons, limits.output_axons, "output axons"),
-        (len(load.neurons_N), limits.compartments, "compartments"),
+        Excess(load.input_axons, limits.input_axons, "input axons"),
+        Excess(
+            load.synapse_words,
+            limits.synapse_words,
+            f"words of {chip.WORD_BITS} bits of synaptic memory",
+        ),
+        Excess(load.output_axons, limits.output_axons, "output axons"),
+        Excess(len(load.neurons_N), limits.compartments, "compartments"),
     )
-    for needed, allowed, what in held:
-        if needed > allowed:
-            yield f"{needed:,} {what}, a core has {allowed:,}"
+    return (one for one in held if one.needed > one.allowed)
 
 
 def _by_position(shape: Shape) -> Integers:
@@ -109,19 +120,30 @@ class _Greedy:
         self._layer, self._limits = layer, limits
         self._order_N = _by_position(layer.shape)
         self._output_N = np.concatenate([[0], np.cumsum(edges_N[self._order_N])])
-        self._has_synapses = layer.incoming is not None
-        place_N = np.argsort(self._order_N)
         links = [links for links in (layer.incoming, layer.own) if links is not None]
-        offsets = np.cumsum([0, *(part.sources for part in links)])
+        self._has_synapses = bool(links)
         if links:
-            place_E = np.concatenate([place_N[part.targets_E] for part in links])
-            sources_E = [part.sources_E + at for part, at in zip(links, offsets[:-1], strict=True)]
-            self._sources_E = np.concatenate(sources_E)[np.argsort(place_E, kind="stable")]
-            counts = np.bincount(place_E, minlength=len(self._order_N))
-            self._first_N = np.concatenate([[0], np.cumsum(counts)])
-            self._bits_I = np.repeat(
-                [part.synapse_bits for part in links], [part.sources for part in links]
-            )
+            self._take_synapses(links)
+
+    def _take_synapses(self, links: Sequence[Connections]) -> None:
+        """Lay the synapses out in the order of their neurons.
+
+        Sources are numbered as they are met, so that a core's lie close together and counting its
+        lists takes no longer than the core is large.
+        """
+        sizes = [part.sources for part in links]
+        place_N = np.argsort(self._order_N)
+        place_E = np.concatenate([place_N[part.targets_E] for part in links])
+        offsets = np.cumsum([0, *sizes[:-1]])
+        sources = [part.sources_E + at for part, at in zip(links, offsets, strict=True)]
+        sources_E = np.concatenate(sources)[np.argsort(place_E, kind="stable")]
+        met_I = np.full(sum(sizes), len(sources_E))
+        met_I[sources_E[::-1]] = np.arange(len(sources_E))[::-1]  # the last to be set stays
+        order_I = np.argsort(met_I, kind="stable")
+        self._sources_E = np.argsort(order_I)[sources_E]
+        self._bits_I = np.repeat([part.synapse_bits for part in links], sizes)[order_I]
+        counts = np.bincount(place_E, minlength=len(self._order_N))
+        self._first_N = np.concatenate([[0], np.cumsum(counts)])
 
     def loads(self) -> list[Load]:
         """Return the loads of the cores that the layer takes, in order.
@@ -143,21 +165,28 @@ class _Greedy:
         if not self._has_synapses:
             return Load(index, neurons_N, output)
         sources_E = self._sources_E[self._first_N[start] : self._first_N[end]]
-        lengths_I = np.bincount(sources_E)
-        words_I = -(-lengths_I * self._bits_I[: len(lengths_I)] // chip.WORD_BITS)
-        return Load(index, neurons_N, output, int(np.count_nonzero(lengths_I)), int(words_I.sum()))
+        first = int(sources_E.min(initial=len(self._bits_I)))
+        lengths_I = np.bincount(sources_E - first)
+        bits_I = lengths_I * self._bits_I[first : first + len(lengths_I)]
+        lists, words = np.count_nonzero(lengths_I), (-(-bits_I // chip.WORD_BITS)).sum()
+        return Load(index, neurons_N, output, int(lists), int(words))
 
     def _end(self, start: int) -> int:
         """Return where a core that begins at `start` is full."""
+        most = min(start + self._limits.compartments, len(self._order_N))
+        if self._fits(start, most):
+            return most
         if fault := next(excesses(self.load(start, start + 1), self._limits), None):
             neuron = int(self._order_N[start])
-            raise HardspikeError(f"layer {self._layer.name}: neuron {neuron} alone needs {fault}")
-        fits, too_far = start + 1, len(self._order_N) + 1
-        too_far = min(start + self._limits.compartments + 1, too_far)
+            raise HardspikeError(
+                f"layer {self._layer.name}: neuron {neuron} alone needs {fault.needed:,} "
+                f"{fault.what}, a core has {fault.allowed:,}"
+            )
+        fits, too_far = start + 1, most
         while too_far - fits > 1:
             middle = (fits + too_far) // 2
-            if any(excesses(self.load(start, middle), self._limits)):
-                too_far = middle
-            else:
-                fits = middle
+            fits, too_far = (middle, too_far) if self._fits(start, middle) else (fits, middle)
         return fits
+
+    def _fits(self, start: int, end: int) -> bool:
+        return not any(excesses(self.load(start, end), self._limits))
