@@ -46,7 +46,7 @@ def check_integers_of(
     network = import_network(path, options).fixed_network
     assert network is not None
     faults = _target_faults(network, targets or (_ANY_TARGET,))
-    cores = cores_of(network) if _CHIP in targets and not faults else Cores()
+    cores = cores_of(network) if _CHIP in targets else Cores()
     rows = [cores.said_of(_row(layer, notes, faults), layer.name) for layer in network.layers]
     if GRAPH in cores.remarks:
         rows.append(Row(GRAPH, "", "exact", "", (cores.remarks[GRAPH],)))

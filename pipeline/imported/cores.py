@@ -14,8 +14,9 @@ from hardware.loihi_cost.connections import Integers
 from hardware.loihi_cost.cut import Load, excesses
 from hardware.loihi_cost.mapping import Mapping, core_faults, input_faults, place_network
 
-_MOST_SYNAPSES = 1 << 22
-"""Of a network that is put on cores to see how many it takes; more takes long and much memory."""
+_MOST_SYNAPSES, _MOST_NEURONS = 1 << 22, 1 << 19
+"""Of a network that is put on cores to see how many it takes; more takes long and much memory. One
+chip has 2^17 neurons."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +56,23 @@ def cores_of(network: FixedPointNetwork) -> Cores:
     Lava's simulator knows no cores: a network that fits no chip runs there all the same.
     """
     try:
-        if _synapses(network) > _MOST_SYNAPSES:
-            raise HardspikeError(f"not mapped, more than {_MOST_SYNAPSES:,} synapses")
+        _check_size(network)
         placed = place_network(network)
     except HardspikeError as error:
         return Cores(remarks={GRAPH: _one_chip(str(error).splitlines())})
-    cores, faults = Cores(), list(core_faults(placed))
+    splits, shares, remarks = dict[str, str](), dict[str, tuple[CoreShare, ...]](), {}
+    faults = list(core_faults(placed))
     for index, name in enumerate(placed.names[1:], start=1):
         loads = placed.of_layer(index)
         if len(loads) > 1:
-            cores.splits[name] = _split(placed, index, len(loads))
+            splits[name] = _split(placed, index, len(loads))
         else:
-            cores.remarks[name] = "takes a core of Loihi 1"
+            remarks[name] = "takes a core of Loihi 1"
         if not faults:
-            cores.shares[name] = tuple(map(_share, loads))
+            shares[name] = tuple(map(_share, loads))
     if others := [*input_faults(network), *faults]:
-        cores.remarks[GRAPH] = _one_chip(others)
-    return cores
+        remarks[GRAPH] = _one_chip(others)
+    return Cores(splits, shares, remarks)
 
 
 def _one_chip(faults: Sequence[str]) -> str:
@@ -100,9 +101,13 @@ def _ranges(sorted_N: Integers) -> Iterator[tuple[int, int]]:
         yield int(sorted_N[first]), int(sorted_N[last]) + 1
 
 
-def _synapses(network: FixedPointNetwork) -> int:
-    total = 0
-    for layer, shape in zip(network.layers, network.shapes[1:], strict=True):
-        total += math.prod(shape) * layer.synapse.weight[0].size
-        total += 0 if layer.recurrent is None else layer.recurrent.weight_OI.size
-    return total
+def _check_size(network: FixedPointNetwork) -> None:
+    neurons = [math.prod(shape) for shape in network.shapes]
+    if sum(neurons) > _MOST_NEURONS:
+        raise HardspikeError(f"not mapped, more than {_MOST_NEURONS:,} neurons")
+    synapses = 0
+    for layer, count in zip(network.layers, neurons[1:], strict=True):
+        synapses += count * layer.synapse.weight[0].size
+        synapses += 0 if layer.recurrent is None else layer.recurrent.weight_OI.size
+    if synapses > _MOST_SYNAPSES:
+        raise HardspikeError(f"not mapped, more than {_MOST_SYNAPSES:,} synapses")

@@ -29,14 +29,12 @@ def fixed_point_rows(
     faults, remarks, cores = dict[str, list[str]](), dict[str, list[str]](), Cores()
     try:
         fixed = discretize(network, bits)
+        cores = cores_of(fixed) if _CHIP in targets else cores
         check_targets(fixed, targets)
     except HardspikeError as error:
         for name, says in by_layer(error):
             _note(faults, name, [says])
     else:
-        if _CHIP in targets:
-            cores = cores_of(fixed)
-            _note(remarks, GRAPH, [cores.remarks[GRAPH]] if GRAPH in cores.remarks else [])
         for index, layer in enumerate(network.layers):
             demands = Demands(bits, 1 if index else network.input_max, 0.0)
             _note(remarks, layer.name, _losses(layer, demands))
@@ -45,8 +43,7 @@ def fixed_point_rows(
     layer_of = {_node(layer.name, known): layer.name for layer in network.layers}
     marked = [cores.said_of(row, layer_of.get(row.node, "")) for row in marked]
     lost = [says for name, lines in faults.items() for says in lines if _node(name, known) is None]
-    whole = tuple(remarks.get(GRAPH, ()))
-    about = [Row(GRAPH, "", "exact", "", whole)] if whole else []
+    about = [Row(GRAPH, "", "exact", "", (cores.remarks[GRAPH],))] if GRAPH in cores.remarks else []
     return (*marked, *(Row(GRAPH, "", "unsupported", says) for says in lost), *about)
 
 
