@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from export.errors import HardspikeError
 from export.network import Array, Conv, Dense, FixedPointNetwork, Layer, LoihiLIF
 from hardware.loihi_cost.chip import Limits
+from hardware.loihi_cost.cut import Load
 from hardware.loihi_cost.mapping import NO_FILTER, Mapping, place_network
 from hardware.loihi_cost.split import Part, split_layer, split_network
 from hardware.reference import FixedStates, fixed_states
@@ -60,11 +61,11 @@ def run_together(parts: tuple[Part, ...], whole: FixedStates, input_max: int) ->
     return together
 
 
-def hold_to_limits(part: Part, placed: Mapping, index: int, limits: Limits) -> None:
+def hold_to_limits(part: Part, load: Load, placed: Mapping, index: int, limits: Limits) -> None:
     """Count what a part takes of a core anew, from its weights and where its spikes go."""
     neurons, reads = part.layer.synapse.weight.shape
     assert 0 < neurons <= limits.compartments
-    assert reads == len(part.inputs_J) + len(part.own_K) <= limits.input_axons
+    assert len(part.inputs_J) + len(part.own_K) == reads == load.input_axons <= limits.input_axons
     above = index + 1 < len(placed.connections)
     onwards = placed.connections[index + 1] if above else None
     words, edges, first = 0, 0, len(part.inputs_J)
@@ -77,13 +78,13 @@ def hold_to_limits(part: Part, placed: Mapping, index: int, limits: Limits) -> N
             stored_OK = np.ones_like(weight_OK) if links.format == "dense" else weight_OK != 0
             assert (stored_OK.sum(axis=0) > 0).all()
             words += int((-(-stored_OK.sum(axis=0) * links.synapse_bits // 64)).sum())
-    assert words <= limits.synapse_words
+    assert words == load.synapse_words <= limits.synapse_words
     for links, layer in ((placed.recurrent[index], index + 1), (onwards, index + 2)):
         if links is not None:
             here_E = np.isin(links.sources_E, part.neurons_N)
             cores_E = placed.core_of[layer][links.targets_E[here_E]]
             edges += len(set(zip(links.sources_E[here_E].tolist(), cores_E.tolist(), strict=True)))
-    assert edges <= limits.output_axons
+    assert edges == load.output_axons <= limits.output_axons
 
 
 def hold_to_the_layers(
@@ -95,8 +96,8 @@ def hold_to_the_layers(
     for index, (whole, parts) in enumerate(each):
         held_N = np.concatenate([part.neurons_N for part in parts])
         assert sorted(held_N.tolist()) == list(range(whole.spikes_BTN.shape[-1]))
-        for part in parts:
-            hold_to_limits(part, placed, index, limits)
+        for part, load in zip(parts, placed.of_layer(index + 1), strict=True):
+            hold_to_limits(part, load, placed, index, limits)
         together = run_together(parts, whole, largest)
         for key in STATES:
             np.testing.assert_array_equal(together[key], getattr(whole, key), key)
