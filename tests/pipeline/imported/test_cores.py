@@ -21,7 +21,8 @@ def test_a_network_that_would_take_too_long_is_not_mapped(limit: str) -> None:
     layer, shape = TOO_LARGE[limit]
     cores = cores_of(FixedPointNetwork(shape, (layer,), "count", steps=1, dt=1.0))
     assert cores.remarks == {GRAPH: f"one Loihi 1: not mapped, more than {limit}"}
-    assert not cores.splits and not cores.shares
+    assert not cores.splits
+    assert not cores.shares
 
 
 def test_a_neuron_that_no_core_holds_is_named() -> None:
