@@ -54,14 +54,31 @@ name, spikes or, where they never fire, membranes."""
 
 
 @dataclass(frozen=True)
+class CoreShare:
+    """What one core of a chip holds of a layer.
+
+    `neurons` are ranges `[first, end)` in (C, H, W) order.
+    """
+
+    neurons: tuple[tuple[int, int], ...]
+    input_axons: int
+    output_axons: int
+    synapse_words: int
+
+
+@dataclass(frozen=True)
 class Row:
-    """One node: its name and kind, what becomes of it, and remarks that change no status."""
+    """One node: its name and kind, what becomes of it, and remarks that change no status.
+
+    `cores` are those of a chip that its layer takes, where it was put on one.
+    """
 
     node: str
     kind: str
     status: Status
     says: str
     remarks: tuple[str, ...] = ()
+    cores: tuple[CoreShare, ...] = ()
 
     @property
     def is_equal(self) -> bool:

@@ -1,6 +1,6 @@
 """What becomes of the layers of a file that is in Loihi's integers already: netx and ONNX."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from export.imported.checking import GRAPH, Checked, Row
 from export.imported.reading import Options
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Readout
 from hardware.loihi.netx_import import inspect_lava_netx
-from pipeline.imported.cores import core_remarks
+from pipeline.imported.cores import Cores, cores_of
 from pipeline.imported.fixed_point import by_layer, check_targets
 from pipeline.imported.formats import Format, is_ours
 from pipeline.imported.reading import import_network
@@ -29,6 +29,8 @@ def check_integers_of(
 ) -> Checked:
     """Return a row a layer; nothing is converted, so a layer is exact or the file is refused.
 
+    A layer over the limits of a core is equivalent to its parts.
+
     Raises:
         HardspikeError: the file cannot be read or holds what the contract has no place for.
     """
@@ -44,10 +46,10 @@ def check_integers_of(
     network = import_network(path, options).fixed_network
     assert network is not None
     faults = _target_faults(network, targets or (_ANY_TARGET,))
-    cores = core_remarks(network) if _CHIP in targets and not faults else {}
-    rows = [_row(layer, notes, faults, cores) for layer in network.layers]
-    if GRAPH in cores:
-        rows.append(Row(GRAPH, "", "exact", "", (cores[GRAPH],)))
+    cores = cores_of(network) if _CHIP in targets else Cores()
+    rows = [cores.said_of(_row(layer, notes, faults), layer.name) for layer in network.layers]
+    if GRAPH in cores.remarks:
+        rows.append(Row(GRAPH, "", "exact", "", (cores.remarks[GRAPH],)))
     known = {layer.name for layer in network.layers}
     rows += [Row(GRAPH, "", "unsupported", says) for name, says in faults if name not in known]
     rows += [
@@ -71,12 +73,10 @@ def _row(
     layer: Layer[LoihiLIF],
     notes: Sequence[tuple[str, str]],
     faults: Sequence[tuple[str, str]],
-    cores: Mapping[str, str],
 ) -> Row:
     kind = "conv" if isinstance(layer.synapse, Conv) else "dense"
     remarks = [what for where, what in notes if _is_of(where, layer)]
     remarks += _oddities(layer)
-    remarks += [cores[layer.name]] if layer.name in cores else []
     said = "; ".join(says for name, says in faults if name == layer.name)
     return Row(
         layer.name,

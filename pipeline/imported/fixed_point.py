@@ -13,7 +13,7 @@ from export.onnx_model import check_exact
 from hardware.loihi.discretize import discretize
 from hardware.loihi.layer_integers import Demands, at_largest_weight
 from hardware.loihi.limits import check_integers, check_limits
-from pipeline.imported.cores import core_remarks
+from pipeline.imported.cores import Cores, cores_of
 
 _FEW_LEVELS = 16
 """Levels of the largest weight below which a layer's weights count as lost: 4 bits and the sign."""
@@ -26,24 +26,24 @@ def fixed_point_rows(
     rows: Sequence[Row], network: HardSpikeNetwork, bits: int, targets: Sequence[str]
 ) -> tuple[Row, ...]:
     """Return the rows with what the integers of `bits` bits and `targets` say of each layer."""
-    faults, remarks = dict[str, list[str]](), dict[str, list[str]]()
+    faults, remarks, cores = dict[str, list[str]](), dict[str, list[str]](), Cores()
     try:
         fixed = discretize(network, bits)
+        cores = cores_of(fixed) if _CHIP in targets else cores
         check_targets(fixed, targets)
     except HardspikeError as error:
         for name, says in by_layer(error):
             _note(faults, name, [says])
     else:
-        if _CHIP in targets:
-            _add_cores(remarks, fixed)
         for index, layer in enumerate(network.layers):
             demands = Demands(bits, 1 if index else network.input_max, 0.0)
             _note(remarks, layer.name, _losses(layer, demands))
     known = {row.node for row in rows}
     marked = [_marked(row, faults, remarks) for row in rows]
+    layer_of = {_node(layer.name, known): layer.name for layer in network.layers}
+    marked = [cores.said_of(row, layer_of.get(row.node, "")) for row in marked]
     lost = [says for name, lines in faults.items() for says in lines if _node(name, known) is None]
-    whole = tuple(remarks.get(GRAPH, ()))
-    about = [Row(GRAPH, "", "exact", "", whole)] if whole else []
+    about = [Row(GRAPH, "", "exact", "", (cores.remarks[GRAPH],))] if GRAPH in cores.remarks else []
     return (*marked, *(Row(GRAPH, "", "unsupported", says) for says in lost), *about)
 
 
@@ -68,11 +68,6 @@ def check_targets(fixed: FixedPointNetwork, targets: Sequence[str]) -> None:
             faults += str(error).splitlines()
     if faults:
         raise HardspikeError(*dict.fromkeys(faults))
-
-
-def _add_cores(remarks: dict[str, list[str]], fixed: FixedPointNetwork) -> None:
-    for name, says in core_remarks(fixed).items():
-        _note(remarks, name, [says])
 
 
 def _note(notes: dict[str, list[str]], name: str, says: Iterable[str]) -> None:
