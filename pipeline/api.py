@@ -14,10 +14,10 @@ Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` outp
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,19 @@ from export.network import (
     Reset,
     decide,
 )
-from export.netx_file import read_netx
+from export.netx_file import APPROXIMATED_FILE, read_netx
+from hardware.loihi.approximate import (
+    Approximation,
+    Disagreement,
+    approximate_reset,
+    disagreement,
+)
 from hardware.loihi.discretize import discretize
 from hardware.membrane_error import input_statistics
 from hardware.reference import chunk_size, run_float
 from hardware.target import TargetRun, TargetUnavailableError
 from hardware.targets import TARGETS, TargetOptions
+from pipeline.approximate import random_spikes
 from pipeline.deploy import NIR, write_files
 from pipeline.imported.reading import import_network as _import_network
 from pipeline.metrics import agreement
@@ -50,7 +57,7 @@ __all__ = ["TargetResult", "convert", "deploy", "evaluate", "import_network"]
 ORACLE = "reference"
 _LOIHI_LIMIT_S = 600.0
 Spikes = NDArray[np.uint8]
-Status = Literal["ok", "differs", "failed", "not run"]
+Status = Literal["ok", "approximated", "differs", "failed", "not run"]
 
 
 def import_network(
@@ -129,7 +136,12 @@ def _largest_readout(network: HardSpikeNetwork, spikes_BTCHW: Spikes) -> float:
 
 
 def deploy(
-    network: FixedPointNetwork, folder: str | Path, float_network: HardSpikeNetwork | None = None
+    network: FixedPointNetwork,
+    folder: str | Path,
+    float_network: HardSpikeNetwork | None = None,
+    *,
+    approximate: Collection[Approximation] = (),
+    spikes_BTCHW: Spikes | None = None,
 ) -> list[Path]:
     """Write what ships into `folder` and return the files, each read back and compared.
 
@@ -137,8 +149,13 @@ def deploy(
     `float_network`, from which it was converted, for NIR has no integers. Without it a NIR file of
     before is taken away. Files are put there whole, `model.net` last, once all of them are right.
 
+    `approximate=("reset",)` adds `model.approximated.net`, which `loihi` then runs: what comes
+    nearest, on `spikes_BTCHW` (or, without them, random spikes), to a network with subtractive
+    reset, as `hardware.loihi.approximate` has it. The other files are the network's own.
+
     Raises:
-        HardspikeError: the networks are not one float and in integers, a limit is exceeded, a file
+        HardspikeError: the networks are not one float and in integers, no layer has what is to be
+            approximated, a limit is exceeded, a file
             differs from its network, or the folder cannot be written.
     """
     place = Path(folder)
@@ -146,14 +163,35 @@ def deploy(
     if float_network is not None:
         _check_kind(float_network, LIF)
         _check_same(network, float_network)
+    stand_in = _stand_in(network, approximate, spikes_BTCHW)
     with tempfile.TemporaryDirectory() as made:
-        names = write_files(float_network, network, Path(made))
+        names = write_files(float_network, network, Path(made), stand_in)
         for name in names:
             with replacing(place / name) as temporary:
                 temporary.write_bytes((Path(made) / name).read_bytes())
     if float_network is None:
         (place / NIR).unlink(missing_ok=True)
+    if stand_in is None:
+        (place / APPROXIMATED_FILE).unlink(missing_ok=True)
     return [place / name for name in names]
+
+
+def _stand_in(
+    network: FixedPointNetwork,
+    approximate: Collection[Approximation],
+    spikes_BTCHW: Spikes | None,
+) -> FixedPointNetwork | None:
+    """Return what `loihi` runs in the network's place, None where that is the network."""
+    unknown = [what for what in approximate if what not in get_args(Approximation)]
+    if unknown or isinstance(approximate, str):
+        found, allowed = unknown[0] if unknown else approximate, ", ".join(get_args(Approximation))
+        raise HardspikeError(f"approximate: found {found!r}, allowed a tuple of {allowed}")
+    if not approximate:
+        return None
+    if spikes_BTCHW is None:
+        return approximate_reset(network, random_spikes(network))
+    _check_spikes(network, spikes_BTCHW)
+    return approximate_reset(network, spikes_BTCHW)
 
 
 def _check_same(network: FixedPointNetwork, float_network: HardSpikeNetwork) -> None:
@@ -181,6 +219,8 @@ class TargetResult:
 
     `equal` is the share of outputs that are the reference's, `accuracy` that of recordings given
     their label, None without labels. A target that did not run or broke has its `reason` alone.
+    One that is "approximated" ran what stands in for the network, as `deploy` was asked to;
+    `differing` is then the share of each layer's spikes that are not the network's.
     """
 
     status: Status
@@ -189,6 +229,7 @@ class TargetResult:
     classes_B: NDArray[np.int64] | None = None
     equal: float | None = None
     accuracy: float | None = None
+    differing: Mapping[str, float] | None = None
 
 
 def evaluate(
@@ -229,6 +270,10 @@ def evaluate(
             if isinstance(result, TargetResult)
             else _measured(result, oracle, network.readout, labels)
         )
+        if isinstance(result, TargetRun) and result.approximates:
+            stand_in = read_netx(artefacts / APPROXIMATED_FILE)
+            apart = disagreement(network, stand_in, spikes_BTCHW)
+            found[name] = _approximated(found[name], result, apart)
     return found
 
 
@@ -262,6 +307,20 @@ def _measured(
         classes_B,
         equal,
         None if labels_B is None else float((classes_B == labels_B).mean()),
+    )
+
+
+def _approximated(measured: TargetResult, run: TargetRun, apart: Disagreement) -> TargetResult:
+    """Return the result of a target that ran what stands in for the network, and ran it right."""
+    if not np.array_equal(run.outputs_BTN, apart.outputs_BTN):
+        reason = f"outputs are not those of {APPROXIMATED_FILE} on the reference"
+        return replace(measured, status="differs", reason=reason)
+    what = ", ".join(run.approximates)
+    return replace(
+        measured,
+        status="approximated",
+        reason=f"ran {APPROXIMATED_FILE}, not the network ({what} approximated on request)",
+        differing={layer.layer: layer.differing for layer in apart.layers},
     )
 
 

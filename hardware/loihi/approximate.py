@@ -211,6 +211,8 @@ class StandIn:
         """The way, in words."""
         if self.factor is None:
             return "a spike takes the threshold off through a synapse of its own"
+        if self.factor == 1:
+            return "a spike resets to zero, at the same threshold"
         return f"a spike resets to zero, at {self.factor:.3g} of the threshold"
 
 
@@ -246,7 +248,8 @@ def disagreement(
     size, differing, outputs = chunk_size(network), [], []
     for start in range(0, len(spikes_BTCHW), size):
         part = spikes_BTCHW[start : start + size]
-        shares, last = [], np.zeros(0)
+        shares: list[Array] = []
+        last: Array = np.zeros(0)
         states = zip(fixed_states(network, part), fixed_states(stand_in, part), strict=True)
         for true, given in states:
             shares.append((true.spikes_BTN != given.spikes_BTN).mean(axis=(1, 2)))

@@ -68,7 +68,10 @@ def feature_faults(network: FixedPointNetwork) -> Iterator[str]:
 def _features(layer: Layer[LoihiLIF], arriving_N: Array | None) -> Iterator[str]:
     """Yield the faults of one layer; `arriving_N` are the axonal delays of the layer below."""
     if layer.neuron.reset != "zero":
-        yield "subtractive reset: allowed is 'zero': Lava's neuron has no other"
+        yield (
+            "subtractive reset: allowed is 'zero': Lava's neuron has no other; with --approximate "
+            "reset it runs what comes nearest"
+        )
     held = [delay_N for delay_N in (layer.dendrite_delay_N, arriving_N) if delay_N is not None]
     longest = sum(int(delay_N.max()) for delay_N in held)
     if longest > LONGEST_DELAY:

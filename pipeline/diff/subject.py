@@ -19,6 +19,7 @@ from export.nir_graph import read_nir_back
 from export.onnx_model import write_sequence, write_step
 from export.onnx_network import holds, read_onnx_network
 from export.onnx_reader import read_onnx_info
+from hardware.loihi.target import loihi_file
 from hardware.targets import TARGETS
 from pipeline.run_dir import CONFIG_FILE, StageFolder
 
@@ -155,6 +156,8 @@ def _of_folder(given: str, path: Path, target: str, run: Path | None) -> Subject
         StageFolder(path, "deploy").verify()
         folder = path / "deploy"
     source = folder / _FILE_OF[target]
+    if target == "loihi" and source.is_file():
+        source = loihi_file(folder)
     if not source.is_file():
         raise HardspikeError(
             f"{folder}: is neither a run nor a deploy folder (no {source.name}); for {target} "
