@@ -15,9 +15,8 @@ Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` outp
 
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,31 +32,27 @@ from export.network import (
     Network,
     Readout,
     Reset,
-    decide,
 )
 from export.netx_file import APPROXIMATED_FILE, read_netx
 from hardware.loihi.approximate import (
     Approximation,
-    Disagreement,
     approximate_reset,
     disagreement,
 )
 from hardware.loihi.discretize import discretize
 from hardware.membrane_error import input_statistics
 from hardware.reference import chunk_size, run_float
-from hardware.target import TargetRun, TargetUnavailableError
+from hardware.target import TargetRun
 from hardware.targets import TARGETS, TargetOptions
+from pipeline.api_results import Spikes, TargetResult, approximated, measured, run_target
 from pipeline.approximate import random_spikes
 from pipeline.deploy import NIR, write_files
 from pipeline.imported.reading import import_network as _import_network
-from pipeline.metrics import agreement
 
 __all__ = ["TargetResult", "convert", "deploy", "evaluate", "import_network"]
 
 ORACLE = "reference"
 _LOIHI_LIMIT_S = 600.0
-Spikes = NDArray[np.uint8]
-Status = Literal["ok", "approximated", "differs", "failed", "not run"]
 
 
 def import_network(
@@ -213,25 +208,6 @@ def _check_same(network: FixedPointNetwork, float_network: HardSpikeNetwork) -> 
             )
 
 
-@dataclass(frozen=True, eq=False)
-class TargetResult:
-    """What a target gave: outputs `(B, T, N)`, the class of each recording, `(B,)`.
-
-    `equal` is the share of outputs that are the reference's, `accuracy` that of recordings given
-    their label, None without labels. A target that did not run or broke has its `reason` alone.
-    One that is "approximated" ran what stands in for the network, as `deploy` was asked to;
-    `differing` is then the share of each layer's spikes that are not the network's.
-    """
-
-    status: Status
-    reason: str | None = None
-    outputs_BTN: NDArray[np.int32] | None = None
-    classes_B: NDArray[np.int64] | None = None
-    equal: float | None = None
-    accuracy: float | None = None
-    differing: Mapping[str, float] | None = None
-
-
 def evaluate(
     folder: str | Path,
     spikes_BTCHW: Spikes,
@@ -264,64 +240,17 @@ def evaluate(
     oracle = TARGETS[ORACLE](options).run(artefacts, spikes_BTCHW)
     found = {}
     for name in dict.fromkeys((ORACLE, *targets)):
-        result = _run(name, options, artefacts, spikes_BTCHW) if name != ORACLE else oracle
+        result = run_target(name, options, artefacts, spikes_BTCHW) if name != ORACLE else oracle
         found[name] = (
             result
             if isinstance(result, TargetResult)
-            else _measured(result, oracle, network.readout, labels)
+            else measured(result, oracle, network.readout, labels)
         )
         if isinstance(result, TargetRun) and result.approximates:
             stand_in = read_netx(artefacts / APPROXIMATED_FILE)
             apart = disagreement(network, stand_in, spikes_BTCHW)
-            found[name] = _approximated(found[name], result, apart)
+            found[name] = approximated(found[name], result, apart)
     return found
-
-
-def _run(
-    name: str, options: TargetOptions, artefacts: Path, spikes_BTCHW: Spikes
-) -> TargetRun | TargetResult:
-    """Return a target's run, or the result of one that could not be."""
-    target = TARGETS[name](options)
-    reason = target.availability().reason
-    if reason is not None:
-        return TargetResult("not run", reason)
-    try:
-        return target.run(artefacts, spikes_BTCHW)
-    except TargetUnavailableError as error:
-        return TargetResult("not run", str(error))
-    except HardspikeError as error:
-        return TargetResult("failed", str(error))
-
-
-def _measured(
-    run: TargetRun, oracle: TargetRun, readout: Readout, labels_B: NDArray[Any] | None
-) -> TargetResult:
-    classes_B, equal = (
-        decide(run.outputs_BTN, readout),
-        agreement(run.outputs_BTN, oracle.outputs_BTN),
-    )
-    return TargetResult(
-        "ok" if equal == 1 else "differs",
-        None if equal == 1 else "outputs are not the reference's",
-        run.outputs_BTN,
-        classes_B,
-        equal,
-        None if labels_B is None else float((classes_B == labels_B).mean()),
-    )
-
-
-def _approximated(measured: TargetResult, run: TargetRun, apart: Disagreement) -> TargetResult:
-    """Return the result of a target that ran what stands in for the network, and ran it right."""
-    if not np.array_equal(run.outputs_BTN, apart.outputs_BTN):
-        reason = f"outputs are not those of {APPROXIMATED_FILE} on the reference"
-        return replace(measured, status="differs", reason=reason)
-    what = ", ".join(run.approximates)
-    return replace(
-        measured,
-        status="approximated",
-        reason=f"ran {APPROXIMATED_FILE}, not the network ({what} approximated on request)",
-        differing={layer.layer: layer.differing for layer in apart.layers},
-    )
 
 
 def _check_spikes(network: Network[Any], spikes_BTCHW: Spikes) -> None:

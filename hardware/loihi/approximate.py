@@ -59,6 +59,14 @@ def subtracts(network: FixedPointNetwork) -> bool:
     return any(layer.neuron.reset == "subtract" for layer in network.layers)
 
 
+def plain_reset(network: FixedPointNetwork) -> FixedPointNetwork:
+    """Return the network with every reset to zero and all else as it is, to measure against."""
+    layers = (
+        replace(layer, neuron=replace(layer.neuron, reset="zero")) for layer in network.layers
+    )
+    return replace(network, layers=tuple(layers))
+
+
 def approximate_reset(
     network: FixedPointNetwork, spikes_BTCHW: U8, progress: Progress = no_progress
 ) -> FixedPointNetwork:

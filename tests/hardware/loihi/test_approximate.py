@@ -15,6 +15,7 @@ from export.network import Conv, Dense, FixedPointNetwork, Layer, LoihiLIF
 from export.netx_file import APPROXIMATED_FILE, read_approximates, read_netx, write_netx
 from hardware.loihi import approximate, environment
 from hardware.loihi.approximate import approximate_reset, disagreement, inhibiting
+from hardware.loihi.approximate import plain_reset as plain
 from hardware.loihi.limits import check_limits
 from hardware.loihi.target import LoihiTarget
 from hardware.reference import loihi_layer, run_fixed
@@ -43,11 +44,6 @@ def network(seed: int = 0, neuron: LoihiLIF | None = None) -> FixedPointNetwork:
         Layer("out", Dense(even(random, 4, 8), bias[2]), lif),
     )
     return FixedPointNetwork((1, 5, 4), layers, "count", STEPS, 0.01)
-
-
-def plain(true: FixedPointNetwork) -> FixedPointNetwork:
-    layers = [replace(one, neuron=replace(one.neuron, reset="zero")) for one in true.layers]
-    return replace(true, layers=tuple(layers))
 
 
 @settings(deadline=None, max_examples=60)
