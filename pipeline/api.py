@@ -14,7 +14,7 @@ Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` outp
 """
 
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -135,7 +135,7 @@ def deploy(
     folder: str | Path,
     float_network: HardSpikeNetwork | None = None,
     *,
-    approximate: Collection[Approximation] = (),
+    approximate: tuple[Approximation, ...] = (),
     spikes_BTCHW: Spikes | None = None,
 ) -> list[Path]:
     """Write what ships into `folder` and return the files, each read back and compared.
@@ -173,7 +173,7 @@ def deploy(
 
 def _stand_in(
     network: FixedPointNetwork,
-    approximate: Collection[Approximation],
+    approximate: tuple[Approximation, ...],
     spikes_BTCHW: Spikes | None,
 ) -> FixedPointNetwork | None:
     """Return what `loihi` runs in the network's place, None where that is the network."""

@@ -14,14 +14,18 @@ from pipeline.robustness.section import robustness_section
 
 def ladder_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
     """Return the table of the ladder, header first."""
-    return [("step", "accuracy", "95% interval", "n")] + [
-        (
-            rung_name(rung),
-            f"{100 * rung['accuracy']:.1f}%",
-            f"{100 * rung['ci95'][0]:.1f}–{100 * rung['ci95'][1]:.1f}%",
-            str(rung["n"]),
-        )
-        for rung in report["ladder"]
+    header = ("step", "accuracy", "95% interval", "n")
+    return [
+        header,
+        *(
+            (
+                rung_name(rung),
+                f"{100 * rung['accuracy']:.1f}%",
+                f"{100 * rung['ci95'][0]:.1f}–{100 * rung['ci95'][1]:.1f}%",
+                str(rung["n"]),
+            )
+            for rung in report["ladder"]
+        ),
     ]
 
 
