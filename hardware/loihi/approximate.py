@@ -154,7 +154,8 @@ def inhibiting(layer: Layer[LoihiLIF]) -> Layer[LoihiLIF] | None:
     neuron, synapse, kept = layer.neuron, layer.synapse, DECAY_ONE - layer.neuron.membrane_decay
     plain = (
         isinstance(synapse, Dense)
-        and neuron.current_decay == _NO_FILTER
+        # Anything else that a neuron may have is the membrane's, which is kept elsewhere here.
+        and neuron == LoihiLIF(neuron.membrane_decay, neuron.threshold, _NO_FILTER, "subtract")
         and layer.current_decay_O is None
         and layer.membrane_decay_O is None
         and layer.dendrite_delay_N is None

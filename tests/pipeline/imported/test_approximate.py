@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from export.errors import HardspikeError
-from export.network import FixedPointNetwork
+from export.network import FixedPointNetwork, LoihiLIF
 from export.netx_file import APPROXIMATED_FILE, read_approximates, read_netx
 from hardware.loihi import environment
 from hardware.loihi.approximate import disagreement
@@ -29,8 +29,12 @@ CONFIG = Path(__file__).resolve().parents[3] / "configs" / "smoke.yaml"
 
 
 def subtracting() -> FixedPointNetwork:
+    """Every layer fires now and then."""
     network = fixed_network()
-    layers = [replace(one, neuron=replace(one.neuron, reset="subtract")) for one in network.layers]
+    layers = [
+        replace(one, neuron=LoihiLIF(300, threshold, reset="subtract"))
+        for one, threshold in zip(network.layers, (125, 160, 40), strict=True)
+    ]
     return replace(network, layers=tuple(layers))
 
 
