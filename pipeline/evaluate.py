@@ -130,7 +130,9 @@ def _run(
     if not run.approximates:
         return measured
     stand_in = read_netx(deployed / APPROXIMATED_FILE)
-    return _approximated(measured, run, network, stand_in, test.spikes_BTCHW[index_B])
+    own = decide(oracle.outputs_BTN[index_B], network.readout)
+    scored = score(own, test.labels_B[index_B])
+    return _approximated(measured, run, network, stand_in, test.spikes_BTCHW[index_B], scored)
 
 
 def _approximated(
@@ -139,14 +141,19 @@ def _approximated(
     network: FixedPointNetwork,
     stand_in: FixedPointNetwork,
     spikes_BTCHW: NDArray[np.uint8],
+    scored: Mapping[str, Any],
 ) -> _Measured:
-    """Return the entry of a target that ran `stand_in`: its distance from the network, measured."""
+    """Return the entry of a target that ran `stand_in`: its distance from the network, measured.
+
+    `scored` is the accuracy of the network itself on the same recordings.
+    """
     found = disagreement(network, stand_in, spikes_BTCHW)
     entry = measured.entry | {
         "status": "approximated",
         "approximated": {
             "what": list(run.approximates),
             "file": APPROXIMATED_FILE,
+            "network": scored,
             "layers": layer_facts(found),
         },
     }
@@ -169,7 +176,9 @@ def approximation_in_words(entry: Mapping[str, Any]) -> str:
     return (
         f"runs {entry['approximated']['file']}, not the network ("
         f"{', '.join(entry['approximated']['what'])} approximated on request): {outputs:.3g}% of "
-        f"its outputs and {classes:.3g}% of its decisions are not the network's"
+        f"its outputs and {classes:.3g}% of its decisions are not the network's, which has "
+        f"{100 * entry['approximated']['network']['accuracy']:.1f}% of these {entry['n']:,} "
+        f"recordings right to its {100 * entry['accuracy']:.1f}%"
     )
 
 
