@@ -15,6 +15,7 @@ from export.network import LIF, Dense, Network
 from export.netx_file import read_netx
 from export.nir_graph import read_nir_back
 from export.onnx_network import holds, read_onnx_network
+from hardware.loihi.target import loihi_file
 from pipeline.diff.foreign import (
     OF_RECORDINGS,
     Open,
@@ -152,12 +153,14 @@ def _of_folder(given: str, path: Path, target: str, run: Path | None) -> Subject
         StageFolder(path, "deploy").verify()
         folder = path / "deploy"
     source = folder / FILE_OF[target]
+    if target == "loihi" and source.is_file():
+        source = loihi_file(folder)
     if not source.is_file():
         raise HardspikeError(
             f"{folder}: is neither a run nor a deploy folder (no {source.name}); for {target} "
             "allowed is a folder with it"
         )
-    if source.name == NET:
+    if source.suffix == ".net":
         return Subject(given, path, source, target, read_netx(source), run, form="netx")
     network, has_scale = _beside(source, folder / NET)
     return Subject(given, path, source, target, network, run, has_scale, "onnx")

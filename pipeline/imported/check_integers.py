@@ -1,6 +1,6 @@
 """What becomes of the layers of a file that is in Loihi's integers already: netx and ONNX."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,11 @@ _ANY_READOUT: Readout = "count"
 
 
 def check_integers_of(
-    path: Path, found: Format, options: Options, targets: Sequence[str]
+    path: Path,
+    found: Format,
+    options: Options,
+    targets: Sequence[str],
+    approximate_reset: bool = False,
 ) -> Checked:
     """Return a row a layer; nothing is converted, so a layer is exact or the file is refused.
 
@@ -45,9 +49,12 @@ def check_integers_of(
         notes = [(note.where, note.what) for note in inspected.notes]
     network = import_network(path, options).fixed_network
     assert network is not None
-    faults = _target_faults(network, targets or (_ANY_TARGET,))
-    cores = cores_of(network) if _CHIP in targets else Cores()
-    rows = [cores.said_of(_row(layer, notes, faults), layer.name) for layer in network.layers]
+    faults, approximated = _target_faults(network, targets or (_ANY_TARGET,), approximate_reset)
+    cores = cores_of(network) if _CHIP in targets and not approximated else Cores()
+    rows = [
+        cores.said_of(_row(layer, notes, faults, approximated.get(layer.name)), layer.name)
+        for layer in network.layers
+    ]
     if GRAPH in cores.remarks:
         rows.append(Row(GRAPH, "", "exact", "", (cores.remarks[GRAPH],)))
     known = {layer.name for layer in network.layers}
@@ -60,19 +67,25 @@ def check_integers_of(
     return Checked(tuple(rows), None, "Not compared: the file is in Loihi's integers, as they are")
 
 
-def _target_faults(network: FixedPointNetwork, targets: Sequence[str]) -> list[tuple[str, str]]:
-    """Return layer and fault of all that a target would not run, or run otherwise."""
+def _target_faults(
+    network: FixedPointNetwork, targets: Sequence[str], approximate_reset: bool
+) -> tuple[list[tuple[str, str]], Mapping[str, str]]:
+    """Return layer and fault of all that a target would not run, or run otherwise.
+
+    And layer → how far it is from what stands in for it, where that was asked for.
+    """
     try:
-        check_targets(network, targets)
+        approximated = check_targets(network, targets, approximate_reset)
     except HardspikeError as error:
-        return by_layer(error)
-    return []
+        return by_layer(error), {}
+    return [], approximated
 
 
 def _row(
     layer: Layer[LoihiLIF],
     notes: Sequence[tuple[str, str]],
     faults: Sequence[tuple[str, str]],
+    approximated: str | None,
 ) -> Row:
     kind = "conv" if isinstance(layer.synapse, Conv) else "dense"
     remarks = [what for where, what in notes if _is_of(where, layer)]
@@ -81,8 +94,8 @@ def _row(
     return Row(
         layer.name,
         ", ".join((kind, *layer.features)),
-        "unsupported" if said else "exact",
-        said,
+        "unsupported" if said else "exact" if approximated is None else "approximated",
+        said or approximated or "",
         tuple(remarks),
     )
 

@@ -3,12 +3,13 @@
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256
 from export.network import READOUTS, RESETS
 from export.neurons import LONGEST_REFRACTORY
+from hardware.loihi.approximate import Approximation
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config, read_tree
 from pipeline.printing import print_json
@@ -17,10 +18,11 @@ from pipeline.stages import run_stages
 
 if TYPE_CHECKING:
     from export.imported.reading import Options
+    from export.network import Network
 
 _SOURCE = "import"
-_RESETS_TO_ZERO = "loihi"
-"""The target whose neurons have no other reset."""
+_LAVA = "loihi"
+"""The target whose neurons reset to zero, and neither rest nor filter a bias."""
 _OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
 """What an experiment file gives an imported network: not the layers and the training of another."""
 
@@ -29,6 +31,14 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the file, and what a user may have to say of it."""
     command.add_argument("file", metavar="FILE", type=Path, help="NIR, netx or ONNX file")
     add_options(command)
+    command.add_argument(
+        "--approximate",
+        action="append",
+        choices=get_args(Approximation),
+        default=[],
+        help="what loihi may have approximated that Lava's neuron cannot do: a subtractive reset; "
+        "how far it is from the network is measured",
+    )
 
 
 def add_options(command: argparse._ActionsContainer) -> None:
@@ -128,6 +138,7 @@ def _config(arguments: argparse.Namespace) -> Config:
             )
         given = read_tree(arguments.data)
         tree |= {key: given[key] for key in _OWN_KEYS if key in given}
+        _ask_for(tree, arguments)
         steps = parse_config(tree, str(arguments.data)).data.binning.steps
         if arguments.steps not in (None, steps):
             raise HardspikeError(
@@ -137,18 +148,39 @@ def _config(arguments: argparse.Namespace) -> Config:
         return _targets_that_run(tree, arguments)
     network = import_network(arguments.file, options_of(arguments)).network
     tree |= {"name": _name(file), "data": _no_recordings(network.steps, network.dt)}
-    return parse_config(tree, str(arguments.file))
+    _ask_for(tree, arguments)
+    return _with_an_effect(parse_config(tree, str(arguments.file)), network)
+
+
+def _ask_for(tree: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Put what the command line lets be approximated into the config."""
+    if arguments.approximate:
+        wanted = list(dict.fromkeys(arguments.approximate))
+        tree["convert"] = {**tree.get("convert", {}), "approximate": wanted}
+
+
+def _with_an_effect(config: Config, network: "Network[Any]") -> Config:
+    """Return the config; refuse an approximation of what the network does not have."""
+    if config.convert.approximate and all(layer.neuron.reset == "zero" for layer in network.layers):
+        raise HardspikeError(
+            "--approximate reset: found no layer with a subtractive reset; allowed is no such "
+            "request"
+        )
+    return config
 
 
 def _targets_that_run(tree: dict[str, Any], arguments: argparse.Namespace) -> Config:
-    """Return the config; without targets of the user's own, those that have the network's reset."""
+    """Return the config; without targets of the user's own, those that have the network's neurons."""
+    from hardware.loihi.limits import not_lavas
     from pipeline.imported.reading import imported_network
 
     config = parse_config(tree, str(arguments.data))
     network = imported_network(config).network
-    if network.layers[0].neuron.reset == "zero" or "targets" in tree.get("evaluate", {}):
+    if _with_an_effect(config, network).convert.approximate:
         return config
-    targets = [name for name in config.evaluate.targets if name != _RESETS_TO_ZERO]
+    if "targets" in tree.get("evaluate", {}) or not any(map(not_lavas, network.layers)):
+        return config
+    targets = [name for name in config.evaluate.targets if name != _LAVA]
     tree["evaluate"] = {**tree.get("evaluate", {}), "targets": targets}
     return parse_config(tree, str(arguments.data))
 

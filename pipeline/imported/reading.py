@@ -7,7 +7,7 @@ from export.errors import HardspikeError
 from export.files import sha256
 from export.imported.reading import ImportedGraph, Options, import_nir
 from export.network import FixedPointNetwork, HardSpikeNetwork, LoihiLIF
-from export.netx_reader import read_netx
+from export.netx_reader import read_approximates, read_netx
 from export.onnx_network import read_onnx_network
 from hardware.loihi.netx_import import read_lava_netx
 from pipeline.config import Config, Imported
@@ -96,6 +96,12 @@ def _netx(path: Path, options: Options) -> FixedPointNetwork:
     """Read a netx file: ours says all that matters, lava-dl's leaves steps, dt and readout open."""
     _check_steps_of_its_own(path, options, "netx")
     if is_ours(path):
+        approximates = read_approximates(path)
+        if approximates:
+            raise HardspikeError(
+                f"{path}: only approximates a network ({', '.join(approximates)}); allowed is the "
+                "network's own file, model.net beside it"
+            )
         network = read_netx(path)
         _check_said(path, network, options)
         return network

@@ -171,6 +171,9 @@ def test_all_that_neurons_may_have_on_every_target_that_has_it(
     assert {layer.neuron.refractory for layer in fixed.layers} == {refractory or 0}
     again = done("import", tmp_path / "run" / "deploy" / "model.nir", "-o", tmp_path / "again")
     assert again["config"]["train"]["file"].endswith("model.nir")
+    (tmp_path / "data.yaml").write_text(DATA.rsplit("evaluate", 1)[0])
+    found = done("import", path, *said, "--data", tmp_path / "data.yaml", "-o", tmp_path / "all")
+    assert "loihi" not in found["config"]["evaluate"]["targets"]
 
 
 def test_an_imported_run_trains_nothing(run: Path, tmp_path: Path) -> None:
