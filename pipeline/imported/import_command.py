@@ -170,7 +170,7 @@ def _with_an_effect(config: Config, network: "Network[Any]") -> Config:
 
 
 def _targets_that_run(tree: dict[str, Any], arguments: argparse.Namespace) -> Config:
-    """Return the config; without targets of the user's own, those that have the network's neurons."""
+    """Return the config; without targets of the user's own, those that have its neurons."""
     from hardware.loihi.limits import not_lavas
     from pipeline.imported.reading import imported_network
 
