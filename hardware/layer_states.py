@@ -17,12 +17,12 @@ from hardware.reference import (
     ALIGN_BITS,
     DECAY_UNITY,
     FixedStates,
-    Refractory,
     clip24,
     fixed_states,
     run_float,
     truncated_product,
 )
+from hardware.refractory import Refractory
 
 Floats = NDArray[np.float64]
 

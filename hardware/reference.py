@@ -10,10 +10,8 @@ summation.
 """
 
 import math
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,12 +27,9 @@ from export.network import (
     Layer,
     LoihiLIF,
     Network,
-    Shape,
 )
-from export.netx_file import read_netx
 from hardware.arriving import delayed, neuron_bias, synapse_product
-from hardware.neurobench_measures import Tally
-from hardware.target import Availability, Progress, TargetRun, no_progress
+from hardware.refractory import Refractory
 
 Array = NDArray[Any]
 
@@ -124,23 +119,6 @@ def loihi_layer(activation_BTN: Array, bias_N: Array | int, layer: Layer[LoihiLI
 def _biases(bias: Any, neuron: LIF | LoihiLIF) -> tuple[Any, Any]:
     """Return what is added to the synaptic current and to the membrane."""
     return (bias, 0) if neuron.bias_filtered else (0, bias)
-
-
-class Refractory:
-    """The neurons whose membrane a spike of the last `steps` steps holds at zero."""
-
-    def __init__(self, steps: int, shape: Shape) -> None:
-        self._steps = steps
-        self._left = np.zeros(shape, np.int64)
-
-    def held(self, membrane_BN: Array) -> Array:
-        """Return the membranes of a step, zero where they are held."""
-        return np.where(self._left > 0, 0, membrane_BN) if self._steps else membrane_BN
-
-    def begins(self, fired_BN: Array) -> None:
-        """End the step: count on, and from the start where a neuron fired."""
-        if self._steps:
-            self._left = np.where(fired_BN, self._steps, np.maximum(self._left - 1, 0))
 
 
 def _shares(layer: Layer[LoihiLIF], neurons: int) -> tuple[Any, Any]:
@@ -269,10 +247,11 @@ class FixedStates:
 
 def run_fixed(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Trace:
     """Run the fixed-point network in Loihi's integers over a batch of recordings."""
-    return _trace(fixed_states(network, spikes_BTCHW))
+    return traced(fixed_states(network, spikes_BTCHW))
 
 
-def _trace(states: Iterable[FixedStates]) -> Trace:
+def traced(states: Iterable[FixedStates]) -> Trace:
+    """Return what is left of the states of all layers: memory does not grow with their currents."""
     spikes, membranes, wrapped = {}, np.zeros(0, np.int32), 0
     for state in states:
         spikes[state.layer.name], membranes = state.spikes_BTN, state.membranes_BTN
@@ -311,65 +290,6 @@ def run_float(network: HardSpikeNetwork, spikes_BTCHW: NDArray[np.uint8]) -> Tra
         spikes[layer.name] = spikes_BTN
         x_BTN = delayed(spikes_BTN, layer.delay_N)
     return Trace(spikes, membranes)
-
-
-class ReferenceTarget:
-    """Reads `model.net` with hardspike's own reader and runs it in NumPy."""
-
-    name, unit = "reference", "recordings"
-
-    def availability(self) -> Availability:
-        """NumPy is always there."""
-        return Availability(f"numpy {np.__version__}")
-
-    def run(
-        self,
-        artefacts: Path,
-        spikes_BTCHW: NDArray[np.uint8],
-        *,
-        record_layers: bool = False,
-        progress: Progress = no_progress,
-    ) -> TargetRun:
-        """Run `model.net`; see `hardware.target.Target`."""
-        network = read_netx(artefacts / "model.net")
-        chunk, total, outputs, layers = chunk_size(network), len(spikes_BTCHW), [], []
-        counts, tally = {"wrapped_currents": 0, "readout_resets": 0}, Tally(network)
-        watch = _Watch()
-        for start in range(0, total, chunk):
-            states = watch.times(fixed_states(network, spikes_BTCHW[start : start + chunk]))
-            trace = _trace(_tallied(states, tally))
-            outputs.append(trace.last if network.readout == "count" else trace.membranes_BTN)
-            layers.append(trace.spikes_BTN if record_layers else {})
-            counts["wrapped_currents"] += trace.wrapped_currents
-            counts["readout_resets"] += int(trace.last.sum()) * (network.readout == "membrane")
-            progress(min(start + chunk, total), total)
-        recorded = {key: np.concatenate([part[key] for part in layers]) for key in layers[0]}
-        result = np.concatenate(outputs).astype(np.int32)
-        details = {"synops": tally.operations, **counts, "neurobench": tally.measures()}
-        return TargetRun(result, watch.seconds, layers_BTN=recorded, details=details)
-
-
-@dataclass
-class _Watch:
-    """Seconds that it takes to make values, without those of what is done with them."""
-
-    seconds: float = 0.0
-
-    def times(self, states: Iterator[FixedStates]) -> Iterator[FixedStates]:
-        """Yield the states as they are made."""
-        while True:
-            started = time.perf_counter()
-            state = next(states, None)
-            self.seconds += time.perf_counter() - started
-            if state is None:
-                return
-            yield state
-
-
-def _tallied(states: Iterable[FixedStates], tally: Tally) -> Iterator[FixedStates]:
-    for index, state in enumerate(states):
-        tally.add(index, state.inputs_BTN, state.spikes_BTN, state.membranes_BTN)
-        yield state
 
 
 def chunk_size(network: Network[Any]) -> int:

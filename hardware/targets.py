@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hardware.loihi.environment import Announce, announce_on_stderr
 from hardware.loihi.target import LoihiTarget
 from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
-from hardware.reference import ReferenceTarget
+from hardware.reference_target import ReferenceTarget
 from hardware.target import Target
 
 

@@ -13,7 +13,8 @@ from export.onnx_model import write_sequence, write_step
 from export.parity import check_deployed, netx_parity
 from hardware.loihi.limits import check_integers, check_limits
 from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
-from hardware.reference import ReferenceTarget, run_fixed
+from hardware.reference import run_fixed
+from hardware.reference_target import ReferenceTarget
 from pipeline.approximate import APPROXIMATED
 from pipeline.convert import FIXED, FLOAT
 from pipeline.progress import Reporter

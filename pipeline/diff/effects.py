@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from export.network import Conv, Dense, Shape, Synapse
 from hardware.arriving import neuron_bias, synapse_product
-from hardware.reference import Refractory
+from hardware.refractory import Refractory
 from pipeline.diff.pairs import Pair
 from pipeline.diff.parameters import LayerParameters, Parameters
 from pipeline.diff.sides import Side

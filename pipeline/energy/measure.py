@@ -26,7 +26,7 @@ from hardware.loihi_cost.simulated import (
     Simulated,
     simulate,
 )
-from hardware.reference import ReferenceTarget
+from hardware.reference_target import ReferenceTarget
 from pipeline.config import Config
 from pipeline.data.sources import load_dataset
 from pipeline.data.splits import limited

@@ -20,7 +20,7 @@ from export.netx_file import read_netx, write_netx
 from export.onnx_model import write_sequence, write_step
 from hardware.faults import Draw
 from hardware.loihi.limits import check_limits
-from hardware.reference import ReferenceTarget
+from hardware.reference_target import ReferenceTarget
 from hardware.target import Target, TargetRun
 from hardware.targets import TARGETS, TargetOptions
 from pipeline.config import Config

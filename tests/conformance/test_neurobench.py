@@ -18,7 +18,8 @@ from export.network import LIF, Conv, Dense, Layer, LoihiLIF, Network, Readout
 from export.netx_file import write_netx
 from hardware.arriving import neuron_bias, synapse_product
 from hardware.neurobench_measures import Tally, item_bytes, membrane_updates
-from hardware.reference import ReferenceTarget, float_neurons
+from hardware.reference import float_neurons
+from hardware.reference_target import ReferenceTarget
 from tests.conformance.neurobench_package import NEUROBENCH, run_twin
 
 STEPS, COUNT = 8, 6

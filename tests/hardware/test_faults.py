@@ -20,7 +20,8 @@ from export.onnx_model import write_sequence, write_step
 from hardware.faults import Draw, bit_flips, dead_neurons, stuck_weights, threshold_drift
 from hardware.loihi.limits import check_limits
 from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
-from hardware.reference import ReferenceTarget, run_fixed
+from hardware.reference import run_fixed
+from hardware.reference_target import ReferenceTarget
 from tests.conformance.random_networks import Case, cases, within_limits
 from tests.export.networks import fixed_network
 
