@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256
+from export.imported.toolkits.names import TOOLKIT_NAMES
 from export.network import READOUTS, RESETS
 from export.neurons import LONGEST_REFRACTORY
 from pipeline.config import Config
@@ -28,6 +29,21 @@ _OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
 def add_file_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the file, and what a user may have to say of it."""
     command.add_argument("file", metavar="FILE", type=Path, help="NIR, netx or ONNX file")
+    command.add_argument(
+        "--from",
+        choices=TOOLKIT_NAMES,
+        dest="toolkit",
+        help="toolkit that wrote it: says the step, and what its neurons do otherwise than NIR",
+    )
+    command.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="argument of that toolkit's neurons that its files do not hold, as norm_input=False "
+        "of sinabs; may be given again",
+    )
     command.add_argument(
         "--dt",
         type=positive,
@@ -75,6 +91,8 @@ def options_of(arguments: argparse.Namespace) -> "Options":
         arguments.steps,
         arguments.input_shape,
         refractory=arguments.refractory,
+        toolkit=arguments.toolkit,
+        settings=tuple(arguments.settings),
     )
 
 
@@ -112,6 +130,8 @@ def _config(arguments: argparse.Namespace) -> Config:
             "readout": arguments.readout,
             "input_shape": arguments.input_shape,
             "refractory": arguments.refractory,
+            "toolkit": arguments.toolkit,
+            "settings": arguments.settings,
         }
     }
     from pipeline.imported.reading import import_network

@@ -66,6 +66,8 @@ def _onnx(path: Path, options: Options) -> FixedPointNetwork:
 
 
 def _check_steps_of_its_own(path: Path, options: Options, kind: str) -> None:
+    if options.toolkit is not None or options.settings:
+        raise HardspikeError(f"{path}: --from: found one, and {kind} files are read as they are")
     for name in ("dt", "reset", "refractory"):
         if getattr(options, name) is not None:
             raise HardspikeError(f"{path}: --{name}: found one, and {kind} has a step of its own")
@@ -145,6 +147,8 @@ def options_of(data: DataSettings, wanted: Imported) -> Options:
         steps=data.binning.steps,
         seconds=step_ms(data) / 1000,
         refractory=wanted.refractory,
+        toolkit=wanted.toolkit,
+        settings=wanted.settings,
     )
     if isinstance(data.source, NoRecordings):
         return options
