@@ -97,6 +97,8 @@ def verdict(cell: Cell) -> str:
             return "equal"
         case "explained":
             words = [*cell.changes]
+            if cell.cause:
+                words.append("refused without `--from`")
             if cell.options:
                 words.append(f"**equal with `{cell.options}`**")
             elif cell.told:

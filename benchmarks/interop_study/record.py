@@ -32,7 +32,7 @@ class Cell(Record):
 
     `equal`: every spike is, under NIR's plain reading. `explained`: not so, but with `changes`, the
     smallest set of known departures, all but `rounded` decisions, which lie within `margin` of the
-    threshold; where it has a cause too, that is the import's refusal without `options`. `refused`:
+    threshold; where it has a cause too, that is the import's refusal unless `told`. `refused`:
     `cause` says by whom, at what stage and why. `unexplained` is a fault of this study. `places`
     were compared and `differing` of them differ, first at `first`.
     `prepared` is the rewrite of the file, where it is not as written.

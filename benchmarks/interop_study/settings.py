@@ -93,6 +93,8 @@ HIDDEN_CURRENT = _known("hidden-current", hidden_tau_syn=3.0)
 FLOOR = _known("floor", floor=True)
 UNIT_STEP = _known("unit-step", dt=1.0)
 STEP_SQUARED = _known("step-squared", dt=1e-6)
+START_AT_LEAK = _known("start-at-leak", starts_at_leak=True)
+UNWRITTEN_RESET = _known("unwritten-reset", hidden_v_reset=-0.25)
 IGNORED_R = Change("ignored-r", "takes R for 1 whatever the file says", {"ignored_r": True})
 LEAKY_IF = Change("leaky-if", "gives IF nodes a leak, 0.9 a step", {"if_keeps": 0.9})
 
@@ -127,7 +129,16 @@ TOOLKITS: tuple[Toolkit, ...] = (
             fixed_step(1e-4),
         ),
         {
-            "dense-lif-subtract": Built("subtract"),
+            **dict.fromkeys(
+                (
+                    "conv-pool-subtract",
+                    "cuba-subtract",
+                    "dense-if-subtract",
+                    "dense-lif-subtract",
+                    "recurrent-subtract",
+                ),
+                Built("subtract"),
+            ),
             "dense-lif-subtract-at-once": Built("subtract", _AT_ONCE),
             "cuba-at-once": Built("zero", _AT_ONCE),
             "cuba-bias": Built("zero", _AT_ONCE),
@@ -143,6 +154,8 @@ TOOLKITS: tuple[Toolkit, ...] = (
             SUBTRACT,
             UNIT_STEP,
             WHOLE_CURRENT,
+            START_AT_LEAK,
+            UNWRITTEN_RESET,
             IGNORED_R,
             STEP_SQUARED,
         ),

@@ -145,7 +145,7 @@ def _theirs(toolkit: Toolkit, answer: Answer) -> Cell:
         cause = f"{HERE}{str(error).replace(str(answer.graph_path), answer.graph_path.name)}"
         found = _compared(cell, graph, inputs, theirs, None, toolkit, told)
         found = told_from(found, answer, toolkit)
-        status = found.status if found.options else "refused"
+        status = "refused" if found.told_differing is None else found.status
         return found.model_copy(update={"status": status, "cause": cause})
     found = _compared(cell, graph, inputs, theirs, ours, toolkit, told)
     return told_from(found, answer, toolkit)

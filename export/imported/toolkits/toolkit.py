@@ -114,4 +114,5 @@ def at_threshold(node: Neuron) -> Neuron:
     rest = 0.0 if node.v_reset is None else node.v_reset.astype(np.float64)
     height = (node.v_threshold - rest).astype(np.float32)
     below = np.nextafter(height, np.float32(-np.inf)).astype(np.float64)
-    return replace(node, v_threshold=np.asarray(rest + below))
+    lowered = np.where(np.isfinite(height), rest + below, node.v_threshold)
+    return replace(node, v_threshold=np.asarray(lowered))
