@@ -1,4 +1,4 @@
-"""SpikingJelly itself: its files imported with `--from spikingjelly`, every spike equal or the reason named."""
+"""SpikingJelly: its files imported with `--from spikingjelly`, every spike equal."""
 
 import pytest
 
