@@ -94,10 +94,17 @@ def counts(study: Study) -> dict[str, Any]:
     }
 
 
+def told_from_headline(cells: tuple[Cell, ...]) -> dict[str, int]:
+    """Return how many files were imported with `--from`, and how many gave the toolkit's spikes."""
+    told = [cell for cell in cells if cell.told]
+    return {"files": len(told), "equal": sum(bool(cell.options) for cell in told)}
+
+
 def headline(study: Study) -> dict[str, Any]:
     """Return the figures of the whole study; None for a part that has not been run."""
     return {
         "matrix": {"cells": len(study.cells), **count(study.cells)},
+        "told_from": told_from_headline(study.cells),
         "netx_files": netx_headline(study.netx),
         "hostile_files": hostile_headline(study.hostile),
         "cnn_sinabs": sinabs_headline(study.sinabs),

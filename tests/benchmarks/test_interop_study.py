@@ -65,6 +65,8 @@ def test_the_readme_says_what_is_on_record(study: Study) -> None:
     matrix, cnn = headline(study)["matrix"], headline(study)["cnn_sinabs"]
     statuses = [str(matrix[key]) for key in ("equal", "explained", "refused", "unexplained")]
     assert f"| {' / '.join(statuses)} of {matrix['cells']} |" in readme
+    told = headline(study)["told_from"]
+    assert f"| {told['equal']} of {told['files']} |" in readme
     netx = headline(study)["netx_files"]
     lava = netx["through_lava"]
     found = f"{netx['equal']} of {netx['tried']} / {lava['equal']} of {lava['tried']}"
