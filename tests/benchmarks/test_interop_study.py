@@ -223,7 +223,9 @@ def test_every_toolkit_has_both_directions_of_every_network(study: Study) -> Non
 
 
 def test_no_difference_is_silent(study: Study) -> None:
-    known = {toolkit.name: {one.name for one in toolkit.changes} for toolkit in TOOLKITS}
+    known: dict[str, set[str]] = {
+        toolkit.name: {one.name for one in toolkit.changes} for toolkit in TOOLKITS
+    }
     for cell in study.cells:
         assert cell.status != "unexplained", cell
         assert set(cell.changes) <= known[cell.toolkit]

@@ -294,8 +294,9 @@ def test_numbers_that_make_no_neuron_are_named_as_they_stand(tmp_path: Path) -> 
 
 def test_more_neurons_than_weights_to_themselves_are_named(tmp_path: Path) -> None:
     count = MOST_OWN + 1
-    node = Neuron("LIF", *(np.full(count, one) for one in (10.0, 1e-3, 0.0, 1.0, 0.0)))
-    nodes = {"input": Input((count,)), "lif": node, "output": Output()}
+    values = {"r": 10.0, "tau": 1e-3, "v_leak": 0.0, "v_threshold": 1.0, "v_reset": 0.0}
+    node = Neuron("LIF", **{key: np.full(count, value) for key, value in values.items()})  # type: ignore[arg-type]
+    nodes: dict[str, Any] = {"input": Input((count,)), "lif": node, "output": Output()}
     graph = Graph(nodes, (("input", "lif"), ("lif", "output")))
     options = told("snntorch", "subtract")
     read = read_settled(graph, options, settle(graph, with_toolkit(graph, options)))
