@@ -45,7 +45,7 @@ class Score(Model):
 class TargetFigures(Model):
     """How a target did; one that did not run has its status alone."""
 
-    status: Literal["ok", "differs", "failed", "not run"]
+    status: Literal["ok", "approximated", "differs", "failed", "not run"]
     version: str
     score: Score | None
     spike_agreement: Share | None

@@ -25,12 +25,16 @@ filters the bias.
 A faulty chip's layer has `neuron/thresholds` or `neuron/alive` (one a neuron) besides, which no
 Loihi and no netx knows: its neurons are of type CUBA-FAULT, so that netx stops at them.
 
+A file that stands in for another network, as nearly as Lava's neuron allows, says what of it is not
+the network's in the attribute `approximates` (a JSON list) and is called `model.approximated.net`.
+
 What netx has no field for lies in attributes of the file: schema, readout, steps, dt, input_max,
 classes, layer_names (both JSON lists) and scales. Source of the layout: lava-dl 0.6.0,
 `lava/lib/dl/netx/hdf5.py` and `lava/lib/dl/slayer/block/base.py`.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +53,24 @@ from export.network import (
     Shape,
 )
 from export.netx_reader import (
+    APPROXIMATED_FILE,
     FAULTY_NEURON,
     NEURON,
     OWN_NEURON,
     SCHEMA,
     SUBTRACTING_NEURON,
+    read_approximates,
     read_netx,
 )
 from export.registers import register_faults
 
-__all__ = ["read_netx", "write_netx"]
+__all__ = ["APPROXIMATED_FILE", "read_approximates", "read_netx", "write_netx"]
 
 
-def write_netx(network: FixedPointNetwork, path: Path) -> None:
+def write_netx(network: FixedPointNetwork, path: Path, approximates: Sequence[str] = ()) -> None:
     """Write `network` to `path` in one step; the same network gives the same bytes.
+
+    `approximates` names what of it is not that of the network for which it stands in.
 
     Raises:
         HardspikeError: a number overruns its register (one line each), or the file cannot be
@@ -73,6 +81,8 @@ def write_netx(network: FixedPointNetwork, path: Path) -> None:
         raise HardspikeError(*faults)
     with replacing(path) as temporary, h5py.File(temporary, "w", track_order=False) as file:
         _write_attributes(file, network)
+        if approximates:
+            file.attrs["approximates"] = json.dumps(list(approximates))
         groups, arriving_N = _Groups(file), None
         _put(groups.add("input"), "shape", network.input_shape)
         for layer, given, shape in zip(

@@ -15,6 +15,8 @@ from export.neurons import LONGEST_REFRACTORY
 from export.registers import register_faults
 
 SCHEMA = "hardspike.netx/1"
+APPROXIMATED_FILE = "model.approximated.net"
+"""What stands in for `model.net` where a target cannot run that one, and a user asked for it."""
 MOST_DELAY = 4096
 """Steps."""
 LAYER_TYPES = ("input", "conv", "dense", "dense_rec", "flatten")
@@ -38,6 +40,16 @@ def read_netx(path: Path) -> FixedPointNetwork:
     if faults:
         raise HardspikeError(*(f"{path}: {fault}" for fault in faults))
     return network
+
+
+def read_approximates(path: Path) -> tuple[str, ...]:
+    """Return what a file says of itself that it only approximates of another network.
+
+    Raises:
+        HardspikeError: as `read_netx`.
+    """
+    with open_guarded(path, NETX_BYTES) as file:
+        return fields.names(file, "approximates") if "approximates" in file.attrs else ()
 
 
 def _network(file: Any) -> FixedPointNetwork:

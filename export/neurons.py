@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal
 
 from export.errors import HardspikeError
 
@@ -49,7 +49,9 @@ class LIF:
                 f"current_decay: found {self.current_decay}, allowed from 0 to below 1"
             )
         if self.bias_filtered and self.current_decay == 0:
-            _refuse_filtered_bias()
+            raise HardspikeError(
+                "bias_filtered: found without a synaptic current, allowed with one only"
+            )
         _check_refractory(self)
 
     @property
@@ -77,13 +79,7 @@ class LoihiLIF:
     refractory: int = 0
 
     def __post_init__(self) -> None:
-        if self.bias_filtered and self.current_decay == NO_CURRENT:
-            _refuse_filtered_bias()
         _check_refractory(self)
-
-
-def _refuse_filtered_bias() -> NoReturn:
-    raise HardspikeError("bias_filtered: found without a synaptic current, allowed with one only")
 
 
 def _check_refractory(neuron: LIF | LoihiLIF) -> None:

@@ -141,8 +141,8 @@ def _is_late(layer: Layer[LoihiLIF]) -> bool:
 
 
 def filters_current(layer: Layer[LoihiLIF]) -> bool:
-    """Whether the layer has a synaptic current that outlives its step."""
-    return layer.neuron.current_decay != NO_CURRENT
+    """Whether the layer has a synaptic current that outlives its step, or a bias inside of it."""
+    return layer.neuron.current_decay != NO_CURRENT or layer.neuron.bias_filtered
 
 
 def states(layer: Layer[LoihiLIF]) -> list[str]:

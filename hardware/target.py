@@ -44,7 +44,8 @@ class TargetRun:
     `outputs_BTN` holds the last layer at every step of every recording: spikes (0 or 1) for a
     `count` readout, membranes (Loihi's v, after its reset) for `membrane`. `seconds` is the time of
     the network's steps alone, `startup_seconds` that of everything before them. `layers_BTN` holds
-    the spikes of every layer by name when they were asked for.
+    the spikes of every layer by name when they were asked for. `approximates` names what a file
+    that stands in for the network, on a user's request, does not have of it.
     """
 
     outputs_BTN: NDArray[np.int32]
@@ -52,6 +53,7 @@ class TargetRun:
     startup_seconds: float = 0.0
     layers_BTN: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    approximates: tuple[str, ...] = ()
 
 
 class TargetUnavailableError(HardspikeError):

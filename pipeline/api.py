@@ -15,9 +15,8 @@ Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` outp
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,25 +33,28 @@ from export.network import (
     Network,
     Readout,
     Reset,
-    decide,
 )
-from export.netx_file import read_netx
+from export.netx_file import APPROXIMATED_FILE, read_netx
 from export.neurons import LONGEST_REFRACTORY
+from hardware.loihi.approximate import (
+    Approximation,
+    approximate_reset,
+    disagreement,
+)
 from hardware.loihi.discretize import discretize
 from hardware.membrane_error import input_statistics
 from hardware.reference import chunk_size, run_float
-from hardware.target import TargetRun, TargetUnavailableError
+from hardware.target import TargetRun
 from hardware.targets import TARGETS, TargetOptions
+from pipeline.api_results import Spikes, TargetResult, approximated, measured, run_target
+from pipeline.approximate import random_spikes
 from pipeline.deploy import NIR, write_files
 from pipeline.imported.reading import import_network as _import_network
-from pipeline.metrics import agreement
 
 __all__ = ["TargetResult", "convert", "deploy", "evaluate", "import_network"]
 
 ORACLE = "reference"
 _LOIHI_LIMIT_S = 600.0
-Spikes = NDArray[np.uint8]
-Status = Literal["ok", "differs", "failed", "not run"]
 
 
 def import_network(
@@ -146,7 +148,12 @@ def _largest_readout(network: HardSpikeNetwork, spikes_BTCHW: Spikes) -> float:
 
 
 def deploy(
-    network: FixedPointNetwork, folder: str | Path, float_network: HardSpikeNetwork | None = None
+    network: FixedPointNetwork,
+    folder: str | Path,
+    float_network: HardSpikeNetwork | None = None,
+    *,
+    approximate: tuple[Approximation, ...] = (),
+    spikes_BTCHW: Spikes | None = None,
 ) -> list[Path]:
     """Write what ships into `folder` and return the files, each read back and compared.
 
@@ -154,8 +161,13 @@ def deploy(
     `float_network`, from which it was converted, for NIR has no integers. Without it a NIR file of
     before is taken away. Files are put there whole, `model.net` last, once all of them are right.
 
+    `approximate=("reset",)` adds `model.approximated.net`, which `loihi` then runs: what comes
+    nearest, on `spikes_BTCHW` (or, without them, random spikes), to a network with subtractive
+    reset, as `hardware.loihi.approximate` has it. The other files are the network's own.
+
     Raises:
-        HardspikeError: the networks are not one float and in integers, a limit is exceeded, a file
+        HardspikeError: the networks are not one float and in integers, no layer has what is to be
+            approximated, a limit is exceeded, a file
             differs from its network, or the folder cannot be written.
     """
     place = Path(folder)
@@ -163,14 +175,35 @@ def deploy(
     if float_network is not None:
         _check_kind(float_network, LIF)
         _check_same(network, float_network)
+    stand_in = _stand_in(network, approximate, spikes_BTCHW)
     with tempfile.TemporaryDirectory() as made:
-        names = write_files(float_network, network, Path(made))
+        names = write_files(float_network, network, Path(made), stand_in)
         for name in names:
             with replacing(place / name) as temporary:
                 temporary.write_bytes((Path(made) / name).read_bytes())
     if float_network is None:
         (place / NIR).unlink(missing_ok=True)
+    if stand_in is None:
+        (place / APPROXIMATED_FILE).unlink(missing_ok=True)
     return [place / name for name in names]
+
+
+def _stand_in(
+    network: FixedPointNetwork,
+    approximate: tuple[Approximation, ...],
+    spikes_BTCHW: Spikes | None,
+) -> FixedPointNetwork | None:
+    """Return what `loihi` runs in the network's place, None where that is the network."""
+    unknown = [what for what in approximate if what not in get_args(Approximation)]
+    if unknown or isinstance(approximate, str):
+        found, allowed = unknown[0] if unknown else approximate, ", ".join(get_args(Approximation))
+        raise HardspikeError(f"approximate: found {found!r}, allowed a tuple of {allowed}")
+    if not approximate:
+        return None
+    if spikes_BTCHW is None:
+        return approximate_reset(network, random_spikes(network))
+    _check_spikes(network, spikes_BTCHW)
+    return approximate_reset(network, spikes_BTCHW)
 
 
 def _check_same(network: FixedPointNetwork, float_network: HardSpikeNetwork) -> None:
@@ -190,22 +223,6 @@ def _check_same(network: FixedPointNetwork, float_network: HardSpikeNetwork) -> 
             raise HardspikeError(
                 f"float_network: {what}: found {other}, the network in integers has {one}"
             )
-
-
-@dataclass(frozen=True, eq=False)
-class TargetResult:
-    """What a target gave: outputs `(B, T, N)`, the class of each recording, `(B,)`.
-
-    `equal` is the share of outputs that are the reference's, `accuracy` that of recordings given
-    their label, None without labels. A target that did not run or broke has its `reason` alone.
-    """
-
-    status: Status
-    reason: str | None = None
-    outputs_BTN: NDArray[np.int32] | None = None
-    classes_B: NDArray[np.int64] | None = None
-    equal: float | None = None
-    accuracy: float | None = None
 
 
 def evaluate(
@@ -240,46 +257,17 @@ def evaluate(
     oracle = TARGETS[ORACLE](options).run(artefacts, spikes_BTCHW)
     found = {}
     for name in dict.fromkeys((ORACLE, *targets)):
-        result = _run(name, options, artefacts, spikes_BTCHW) if name != ORACLE else oracle
+        result = run_target(name, options, artefacts, spikes_BTCHW) if name != ORACLE else oracle
         found[name] = (
             result
             if isinstance(result, TargetResult)
-            else _measured(result, oracle, network.readout, labels)
+            else measured(result, oracle, network.readout, labels)
         )
+        if isinstance(result, TargetRun) and result.approximates:
+            stand_in = read_netx(artefacts / APPROXIMATED_FILE)
+            apart = disagreement(network, stand_in, spikes_BTCHW)
+            found[name] = approximated(found[name], result, apart)
     return found
-
-
-def _run(
-    name: str, options: TargetOptions, artefacts: Path, spikes_BTCHW: Spikes
-) -> TargetRun | TargetResult:
-    """Return a target's run, or the result of one that could not be."""
-    target = TARGETS[name](options)
-    reason = target.availability().reason
-    if reason is not None:
-        return TargetResult("not run", reason)
-    try:
-        return target.run(artefacts, spikes_BTCHW)
-    except TargetUnavailableError as error:
-        return TargetResult("not run", str(error))
-    except HardspikeError as error:
-        return TargetResult("failed", str(error))
-
-
-def _measured(
-    run: TargetRun, oracle: TargetRun, readout: Readout, labels_B: NDArray[Any] | None
-) -> TargetResult:
-    classes_B, equal = (
-        decide(run.outputs_BTN, readout),
-        agreement(run.outputs_BTN, oracle.outputs_BTN),
-    )
-    return TargetResult(
-        "ok" if equal == 1 else "differs",
-        None if equal == 1 else "outputs are not the reference's",
-        run.outputs_BTN,
-        classes_B,
-        equal,
-        None if labels_B is None else float((classes_B == labels_B).mean()),
-    )
 
 
 def _check_spikes(network: Network[Any], spikes_BTCHW: Spikes) -> None:

@@ -243,7 +243,12 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
     run_stages(config, run, stages, reporter, options.force, team=team)
     last = stages[-1]
     from pipeline.report import HTML, read_report
-    from pipeline.report_markdown import corruption_rows, ladder_rows, target_rows
+    from pipeline.report_markdown import (
+        approximated_targets,
+        corruption_rows,
+        ladder_rows,
+        target_rows,
+    )
 
     if last == "report":
         report = read_report(run)
@@ -254,6 +259,8 @@ def _work(options: argparse.Namespace, stages: Sequence[str], team: "Team | None
         else:
             print_table(f"{config.name}: accuracy, step by step", ladder_rows(report))
             print_table(f"{config.name}: targets", target_rows(report))
+            for name, entry in approximated_targets(report):
+                print(f"{name} {entry['reason']}.")
             if report["corruptions"]:
                 print_table(f"{config.name}: corrupted recordings", corruption_rows(report))
             print(report["verdict"]["sentence"])

@@ -8,6 +8,7 @@ from export.errors import HardspikeError
 from export.imported.toolkits.names import ToolkitName
 from export.network import Readout, Reset
 from export.neurons import LONGEST_REFRACTORY
+from hardware.loihi.approximate import Approximation
 from hardware.loihi.scale_search import Rounding, ScaleBy
 from pipeline.data.corruptions import Corruption, label, refusal
 from pipeline.data.settings import DataSettings, NoRecordings
@@ -257,12 +258,19 @@ class ConvertSettings(Model):
     membrane on calibration recordings; `rounding` takes every weight to the nearest level, or to
     those that together keep the membrane. `calibration: thresholds` tunes the threshold of every
     layer on the validation recordings first.
+
+    `approximate: [reset]` makes for `loihi`, whose neuron resets to zero alone, the network that
+    comes nearest to one with subtractive reset. All other targets run the network itself. Left out
+    of what is recorded where nothing is asked for, so that what was converted before stays valid.
     """
 
     weight_bits: Annotated[int, Field(ge=2, le=8)] = 8
     scale_by: ScaleBy = "membrane"
     rounding: Rounding = "membrane"
     calibration: Literal["none", "thresholds"] = "none"
+    approximate: Annotated[
+        tuple[Approximation, ...], Field(max_length=1, exclude_if=lambda wanted: not wanted)
+    ] = ()
 
 
 class LoihiSettings(Model):
@@ -327,6 +335,22 @@ class Config(Model):
             raise ValueError(
                 "data.source: kind none is allowed with train.method: imported alone; "
                 "training needs recordings"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _approximation_has_an_effect(self) -> "Config":
+        if not self.convert.approximate:
+            return self
+        if not isinstance(self.train, Imported):
+            raise ValueError(
+                "convert.approximate: found reset, and what is trained here resets to zero; "
+                "allowed with it is train.method: imported"
+            )
+        if "loihi" not in self.evaluate.targets:
+            raise ValueError(
+                "convert.approximate: found reset, which is for loihi, and evaluate.targets is "
+                f"{', '.join(self.evaluate.targets)}; allowed with it are targets with loihi"
             )
         return self
 

@@ -20,6 +20,7 @@ from hardware.loihi.limits import check_integers
 from hardware.membrane_error import InputStatistics, input_statistics
 from hardware.reference import Trace, chunk_size, run_fixed, run_float
 from pipeline.accuracy_loss import changed
+from pipeline.approximate import APPROXIMATED, MOST_RECORDINGS, write_approximated
 from pipeline.calibrate import calibrate_thresholds
 from pipeline.config import Config, Imported
 from pipeline.data.events import COUNT_MAX, Dataset
@@ -48,13 +49,15 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
     Raises:
         HardspikeError: a layer does not fit a limit of the chip; one line a violation.
     """
+    if not config.convert.approximate:
+        (folder / APPROXIMATED).unlink(missing_ok=True)  # of another config before
     if isinstance(config.data.source, NoRecordings):
-        return _without_recordings(config, trained, folder)
+        return _without_recordings(config, trained, folder, reporter)
     with reporter.bar("data", "recordings") as progress:
         test = load_dataset(config.data, "test", progress)
     whole = load_integers(trained, test.classes) if isinstance(config.train, Imported) else None
     if whole is not None:
-        return _in_integers(whole, folder, reporter, test)
+        return _in_integers(whole, folder, reporter, test, config)
     hard, rungs = _hard_network(config, trained, test)
     rungs[HARD] = _decisions(hard, run_float, test, reporter)
     fitting = _Fitting(config)
@@ -78,10 +81,27 @@ def convert_stage(config: Config, trained: Path, folder: Path, reporter: Reporte
         "calibration": calibration,
         "classes": test.classes,
     }
+    names = _approximated(config, fixed, fitting, folder, reporter, facts)
     write_json(folder / LADDER, facts)
     for rung in ladder:
         reporter.line(f"convert   {rung['step']:<16} {100 * rung['accuracy']:.1f}%  n={rung['n']}")
-    return [FLOAT, FIXED, LADDER]
+    return [FLOAT, FIXED, *names, LADDER]
+
+
+def _approximated(
+    config: Config,
+    fixed: FixedPointNetwork,
+    fitting: "_Fitting | None",
+    folder: Path,
+    reporter: Reporter,
+    facts: dict[str, Any],
+) -> list[str]:
+    """Write what stands in for the network where that is asked for; add to the facts."""
+    if not config.convert.approximate:
+        return []
+    held = None if fitting is None else fitting.held_out(MOST_RECORDINGS).spikes_BTCHW
+    facts["approximated"] = write_approximated(fixed, held, folder, reporter)
+    return [APPROXIMATED]
 
 
 def _hard_network(
@@ -103,7 +123,11 @@ def _hard_network(
 
 
 def _in_integers(
-    fixed: FixedPointNetwork, folder: Path, reporter: Reporter, test: Dataset | None
+    fixed: FixedPointNetwork,
+    folder: Path,
+    reporter: Reporter,
+    test: Dataset | None,
+    config: Config,
 ) -> list[str]:
     """Take over a network that came in Loihi's integers; measure it where there are recordings."""
     check_integers(fixed)
@@ -114,8 +138,10 @@ def _in_integers(
         classes = _decisions(fixed, run_fixed, test, reporter)
         ladder = [{"step": FIXED_POINT} | score(classes, test.labels_B)]
     facts = _unmeasured(fixed.classes) | {"ladder": ladder}
+    fitting = None if test is None else _Fitting(config)
+    names = _approximated(config, fixed, fitting, folder, reporter, facts)
     write_json(folder / LADDER, facts)
-    return [FIXED, LADDER]
+    return [FIXED, *names, LADDER]
 
 
 def _unmeasured(classes: tuple[str, ...]) -> dict[str, Any]:
@@ -130,19 +156,22 @@ def _unmeasured(classes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _without_recordings(config: Config, trained: Path, folder: Path) -> list[str]:
+def _without_recordings(
+    config: Config, trained: Path, folder: Path, reporter: Reporter
+) -> list[str]:
     """Convert an imported network by its largest weights alone: nothing says what matters in it."""
     whole = load_integers(trained, ())
     if whole is not None:
-        return _in_integers(whole, folder, Reporter(quiet=True), None)
+        return _in_integers(whole, folder, reporter, None, config)
     hard = load_imported(trained, ())
     bits = config.convert.weight_bits
     fixed = discretize(hard, bits)
     write_network(hard, folder / FLOAT)
     write_network(fixed, folder / FIXED)
     facts = _unmeasured(hard.classes) | {"scales": scale_facts(hard, fixed, bits)}
+    names = _approximated(config, fixed, None, folder, reporter, facts)
     write_json(folder / LADDER, facts)
-    return [FLOAT, FIXED, LADDER]
+    return [FLOAT, FIXED, *names, LADDER]
 
 
 class _Fitting:

@@ -7,18 +7,19 @@ import numpy as np
 from export.contract_file import read_fixed_network, read_float_network
 from export.errors import HardspikeError
 from export.network import FixedPointNetwork, HardSpikeNetwork
-from export.netx_file import write_netx
+from export.netx_file import APPROXIMATED_FILE, write_netx
 from export.nir_graph import write_nir
 from export.onnx_model import write_sequence, write_step
-from export.parity import check_deployed
-from hardware.loihi.limits import check_integers
+from export.parity import check_deployed, netx_parity
+from hardware.loihi.limits import check_integers, check_limits
 from hardware.onnxruntime_cpu import OnnxRuntimeSequence, OnnxRuntimeStep
 from hardware.reference import ReferenceTarget, run_fixed
+from pipeline.approximate import APPROXIMATED
 from pipeline.convert import FIXED, FLOAT
 from pipeline.progress import Reporter
 
 NIR = "model.nir"
-FILES = (NIR, "model.step.onnx", "model.sequence.onnx", "model.net")
+FILES = (NIR, "model.step.onnx", "model.sequence.onnx", APPROXIMATED_FILE, "model.net")
 _PROBES, _PROBE_DENSITY = 4, 0.2
 
 
@@ -31,14 +32,31 @@ def deploy_stage(converted: Path, folder: Path, reporter: Reporter) -> list[str]
     hard = read_float_network(converted / FLOAT) if (converted / FLOAT).exists() else None
     if hard is None:  # NIR has no integers
         (folder / NIR).unlink(missing_ok=True)
-    names = write_files(hard, read_fixed_network(converted / FIXED), folder)
+    stand_in = converted / APPROXIMATED
+    names = write_files(
+        hard,
+        read_fixed_network(converted / FIXED),
+        folder,
+        read_fixed_network(stand_in) if stand_in.exists() else None,
+    )
     sizes = ", ".join(f"{name} {(folder / name).stat().st_size / 1024:.0f} kB" for name in names)
     reporter.line(f"deploy    {sizes}; each read back and equal to the contract")
+    if APPROXIMATED_FILE in names:
+        reporter.line(
+            f"deploy    {APPROXIMATED_FILE} is not the network: loihi runs it in its place"
+        )
     return names
 
 
-def write_files(hard: HardSpikeNetwork | None, fixed: FixedPointNetwork, folder: Path) -> list[str]:
+def write_files(
+    hard: HardSpikeNetwork | None,
+    fixed: FixedPointNetwork,
+    folder: Path,
+    stand_in: FixedPointNetwork | None = None,
+) -> list[str]:
     """Write the files of a network, hold each to it, and return their names.
+
+    `stand_in` is what `loihi` runs in its place, in a file of its own.
 
     Raises:
         HardspikeError: as `deploy_stage`.
@@ -51,7 +69,24 @@ def write_files(hard: HardSpikeNetwork | None, fixed: FixedPointNetwork, folder:
     write_netx(fixed, folder / "model.net")
     check_deployed(folder, hard, fixed)
     _check_behaviour(folder, fixed)
-    return [name for name in FILES if hard is not None or name != NIR]
+    left_out = {NIR} if hard is None else set()
+    if stand_in is None:
+        (folder / APPROXIMATED_FILE).unlink(missing_ok=True)  # of another config before
+        left_out.add(APPROXIMATED_FILE)
+    else:
+        _write_stand_in(stand_in, folder / APPROXIMATED_FILE)
+    return [name for name in FILES if name not in left_out]
+
+
+def _write_stand_in(network: FixedPointNetwork, path: Path) -> None:
+    """Write what Lava runs in a network's place, and read it back.
+
+    Raises:
+        HardspikeError: Lava cannot run it, or the file differs from it.
+    """
+    check_limits(network)
+    write_netx(network, path, ("reset",))
+    list(netx_parity(path, network))
 
 
 def _check_behaviour(folder: Path, network: FixedPointNetwork) -> None:

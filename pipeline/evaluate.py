@@ -5,6 +5,10 @@ Axes: `B` recording, `T` time step, `C` channel, `H` height, `W` width, `N` neur
 Only what deploy wrote is read. A target that cannot run here is marked "not run" with its reason,
 one that breaks is marked "failed" with its one line, one whose outputs are not the reference's to
 the bit is marked "differs"; the others go on. Corrupted recordings run on one target alone.
+
+A target that runs what stands in for the network (`hardware.loihi.approximate`) is marked
+"approximated". It is held to the reference of what it ran, to the bit; how far that is from the
+network, which is no fault where it was asked for, stands in `approximated`.
 """
 
 from collections.abc import Mapping
@@ -19,10 +23,12 @@ from safetensors.numpy import save
 from export.errors import HardspikeError
 from export.files import write_bytes, write_json
 from export.network import FixedPointNetwork, Readout, decide
-from export.netx_file import read_netx
+from export.netx_file import APPROXIMATED_FILE, read_netx
 from export.nir_graph import read_nir_back
+from hardware.loihi.approximate import disagreement
 from hardware.target import Target, TargetRun, TargetUnavailableError
 from hardware.targets import TARGETS, TargetOptions
+from pipeline.approximate import layer_facts
 from pipeline.config import Config
 from pipeline.data.corrupted import load_corrupted
 from pipeline.data.corruptions import label
@@ -120,7 +126,60 @@ def _run(
     except Exception as error:  # one target's fault must not take the others' figures with it
         reason = f"{target.name}: {type(error).__name__} ({error})"
         return _Measured({"status": "failed", "reason": reason, "version": here.version}, None)
-    return _measure(run, test, network, oracle, index_B, here.version)
+    measured = _measure(run, test, network, oracle, index_B, here.version)
+    if not run.approximates:
+        return measured
+    stand_in = read_netx(deployed / APPROXIMATED_FILE)
+    own = decide(oracle.outputs_BTN[index_B], network.readout)
+    scored = score(own, test.labels_B[index_B])
+    return _approximated(measured, run, network, stand_in, test.spikes_BTCHW[index_B], scored)
+
+
+def _approximated(
+    measured: _Measured,
+    run: TargetRun,
+    network: FixedPointNetwork,
+    stand_in: FixedPointNetwork,
+    spikes_BTCHW: NDArray[np.uint8],
+    scored: Mapping[str, Any],
+) -> _Measured:
+    """Return the entry of a target that ran `stand_in`: its distance from the network, measured.
+
+    `scored` is the accuracy of the network itself on the same recordings.
+    """
+    found = disagreement(network, stand_in, spikes_BTCHW)
+    entry = measured.entry | {
+        "status": "approximated",
+        "approximated": {
+            "what": list(run.approximates),
+            "file": APPROXIMATED_FILE,
+            "network": scored,
+            "layers": layer_facts(found),
+        },
+    }
+    entry["reason"] = approximation_in_words(entry)
+    if not np.array_equal(run.outputs_BTN, found.outputs_BTN):
+        share = 1 - agreement(run.outputs_BTN, found.outputs_BTN)
+        reason = (
+            f"{100 * share:.3g}% of the outputs are not those of {APPROXIMATED_FILE} on the "
+            "reference"
+        )
+        entry |= {"status": "differs", "reason": reason}
+    return _Measured(entry, run)
+
+
+def approximation_in_words(entry: Mapping[str, Any]) -> str:
+    """Say how far what a target ran in a network's place is from it."""
+    outputs, classes = (
+        100 * (1 - entry[key]) for key in ("spike_agreement", "prediction_agreement")
+    )
+    return (
+        f"runs {entry['approximated']['file']}, not the network ("
+        f"{', '.join(entry['approximated']['what'])} approximated on request): {outputs:.3g}% of "
+        f"its outputs and {classes:.3g}% of its decisions are not the network's, which has "
+        f"{100 * entry['approximated']['network']['accuracy']:.1f}% of these {entry['n']:,} "
+        f"recordings right to its {100 * entry['accuracy']:.1f}%"
+    )
 
 
 def _measure(
@@ -179,6 +238,9 @@ def _corruptions(
 
 
 def _in_words(name: str, entry: Mapping[str, Any]) -> str:
+    if entry["status"] == "approximated":
+        accuracy = f"{100 * entry['accuracy']:.1f}%  n={entry['n']}"
+        return f"{name:<17} {accuracy}  approximated: {entry['reason']}"
     if entry["status"] != "ok":
         return f"{name:<17} {entry['status']}: {entry['reason']}"
     return (

@@ -38,7 +38,11 @@ def ladder_picture(ladder: Sequence[Mapping[str, Any]], path: Path) -> None:
         start = 1.5 if inside else 100 * rung["ci95"][1] + 1.5
         colour = "white" if inside else _INK
         axes.text(start, place, text, va="center", color=colour, fontsize=9, fontweight="bold")
-    axes.set_yticks(places, [_short(rung["step"].replace("_", " ")) for rung in ladder])
+    marks = [" (approx.)" if rung.get("approximated") else "" for rung in ladder]
+    names = [
+        rung["step"].replace("_", " ") + mark for rung, mark in zip(ladder, marks, strict=True)
+    ]
+    axes.set_yticks(places, [_short(name) for name in names])
     axes.set_xlim(0, 100)
     axes.set_xlabel("accuracy on the test recordings, % (line: 95% Wilson interval)")
     _plain(axes)

@@ -71,6 +71,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
     targets = evaluated["targets"]
     rungs = [
         {"step": name, "accuracy": entry["accuracy"], "ci95": entry["ci95"], "n": entry["n"]}
+        | ({"approximated": True} if entry["status"] == "approximated" else {})
         for name, entry in targets.items()
         if "accuracy" in entry
     ]
@@ -88,6 +89,7 @@ def build_report(config: Config, run: Path) -> dict[str, Any]:
         "parting": converted["parting"],
         "scales": converted.get("scales", []),
         "calibration": converted.get("calibration"),
+        "approximated": converted.get("approximated"),
         "targets": targets,
         "corruptions": evaluated["corruptions"],
         "synops_per_sample": evaluated["synops_per_sample"],

@@ -14,15 +14,25 @@ from pipeline.robustness.section import robustness_section
 
 def ladder_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
     """Return the table of the ladder, header first."""
-    return [("step", "accuracy", "95% interval", "n")] + [
-        (
-            rung["step"].replace("_", " "),
-            f"{100 * rung['accuracy']:.1f}%",
-            f"{100 * rung['ci95'][0]:.1f}–{100 * rung['ci95'][1]:.1f}%",
-            str(rung["n"]),
-        )
-        for rung in report["ladder"]
+    header = ("step", "accuracy", "95% interval", "n")
+    return [
+        header,
+        *(
+            (
+                rung_name(rung),
+                f"{100 * rung['accuracy']:.1f}%",
+                f"{100 * rung['ci95'][0]:.1f}–{100 * rung['ci95'][1]:.1f}%",
+                str(rung["n"]),
+            )
+            for rung in report["ladder"]
+        ),
     ]
+
+
+def rung_name(rung: Mapping[str, Any]) -> str:
+    """Return a rung in words, marked where it is of an approximation and not of the network."""
+    mark = " (approximated)" if rung.get("approximated") else ""
+    return f"{rung['step'].replace('_', ' ')}{mark}"
 
 
 def target_rows(report: Mapping[str, Any]) -> list[Sequence[str]]:
@@ -69,7 +79,26 @@ def missing_targets(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (name, f"{entry['status']}: {entry['reason']}")
         for name, entry in entries
-        if entry["status"] != "ok"
+        if entry["status"] not in ("ok", "approximated")
+    ]
+
+
+def approximated_targets(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return name and entry of every target that ran an approximation of the network."""
+    entries = report["targets"].items()
+    return [(name, entry) for name, entry in entries if entry["status"] == "approximated"]
+
+
+def approximation_rows(entry: Mapping[str, Any]) -> list[Sequence[str]]:
+    """Return the table of what stands in for each layer, header first."""
+    return [("layer", "in its place", "spikes that differ", "in the worst recording")] + [
+        (
+            fact["layer"],
+            fact["says"],
+            f"{100 * fact['differing']:.3g}%",
+            f"{100 * fact['worst']:.3g}%",
+        )
+        for fact in entry["approximated"]["layers"]
     ]
 
 
@@ -108,6 +137,7 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
             *(f"- `{name}` {reason}" for name, reason in missing_targets(report)),
             "",
+            *_approximation_section(report),
             "Spikes are compared at every step of every recording with the NumPy reference. "
             "Samples a second on `loihi` are those of a simulator, not of the chip.",
             "",
@@ -137,6 +167,14 @@ def markdown(report: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _approximation_section(report: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for name, entry in approximated_targets(report):
+        lines += [f"**Approximated**: `{name}` {entry['reason']}."]
+        lines += [*_table(approximation_rows(entry)), ""]
+    return lines
 
 
 def _corruption_section(report: Mapping[str, Any]) -> list[str]:

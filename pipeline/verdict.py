@@ -3,7 +3,8 @@
 The rule, its checks in order; the first that fails gives the reason:
 
 1. Every target that ran agrees with the reference in every output, and none failed. A target that
-   cannot run here is named, and no fault of the network.
+   cannot run here is named, and no fault of the network. So is one that runs an approximation of
+   the network because that was asked for; it counts as no agreement.
 2. At least one target besides the reference ran, so that there was something to hold against it.
 3. The deployed network loses at most `MARGIN` of the accuracy of the network that was trained: the
    smooth one where training was smooth, the hard one otherwise. The upper end of the loss's 95%
@@ -92,11 +93,24 @@ def _agreement(targets: Mapping[str, Any]) -> Check:
             )
     ran = [target for target, entry in targets.items() if entry["status"] == "ok"]
     others = [target for target in ran if target != _ORACLE]
-    missing = [target for target in targets if target not in ran]
+    missing = [target for target, entry in targets.items() if entry["status"] == "not run"]
     agree = "agrees" if len(others) == 1 else "agree"
     found = f"{_listed(others)} {agree} with the reference in every output"
     found = found if others else "no target but the reference ran"
-    return Check(name, True, found + (f" ({_listed(missing)} not run)" if missing else ""))
+    found += f" ({_listed(missing)} not run)" if missing else ""
+    return Check(name, True, found + _approximated(targets))
+
+
+def _approximated(targets: Mapping[str, Any]) -> str:
+    """Say of each target that runs an approximation how far it is from the network."""
+    return "".join(
+        f"; {target} runs an approximation, as asked, that differs from the network in "
+        f"{100 * (1 - entry['spike_agreement']):.3g}% of the outputs and "
+        f"{100 * (1 - entry['prediction_agreement']):.3g}% of the decisions "
+        f"({100 * entry['accuracy']:.1f}% of {entry['n']:,} recordings right)"
+        for target, entry in targets.items()
+        if entry["status"] == "approximated"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -104,8 +118,13 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _compared(targets: Mapping[str, Any]) -> Check:
-    others = [name for name, entry in targets.items() if name != _ORACLE and "accuracy" in entry]
+    others = [
+        name
+        for name, entry in targets.items()
+        if name != _ORACLE and "accuracy" in entry and entry["status"] != "approximated"
+    ]
     found = f"{len(others)} held against it" if others else "no target but the reference ran"
+    found += "" if others else _approximated(targets)
     return Check("A target besides the reference ran", bool(others), found)
 
 

@@ -41,6 +41,7 @@ from export.imported.reading import (
     settle,
     with_toolkit,
 )
+from export.imported.recordings_axis import without_recordings_axis
 from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
 from export.imported.rewrites.time_step import TimeStep
@@ -60,14 +61,31 @@ name, spikes or, where they never fire, membranes."""
 
 
 @dataclass(frozen=True)
+class CoreShare:
+    """What one core of a chip holds of a layer.
+
+    `neurons` are ranges `[first, end)` in (C, H, W) order.
+    """
+
+    neurons: tuple[tuple[int, int], ...]
+    input_axons: int
+    output_axons: int
+    synapse_words: int
+
+
+@dataclass(frozen=True)
 class Row:
-    """One node: its name and kind, what becomes of it, and remarks that change no status."""
+    """One node: its name and kind, what becomes of it, and remarks that change no status.
+
+    `cores` are those of a chip that its layer takes, where it was put on one.
+    """
 
     node: str
     kind: str
     status: Status
     says: str
     remarks: tuple[str, ...] = ()
+    cores: tuple[CoreShare, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -97,12 +115,13 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
     Raises:
         HardspikeError: file and user say different things, or one of them something unheard of.
     """
-    graph = written = never_firing(graph)
+    whole = without_recordings_axis(graph)
+    graph = written = never_firing(whole.graph)
     options = with_toolkit(graph, options)
     settled, faults = _settled(graph, options)
     read = read_settled(graph, options, settled)
-    graph, applied = read.graph, list(read.applied)
-    faults += [*graph_faults(graph), *read.remarks]
+    graph, applied = read.graph, [*whole.applied, *read.applied]
+    faults += [*whole.faults, *graph_faults(graph), *read.remarks]
     lowered: Lowered | None = None
     if not any(fault.stops for fault in graph_faults(graph)):
         try:
@@ -120,7 +139,9 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
     if lowered is None:
         return Checked(rows, None, "Not compared: the graph has no network in the contract")
     if any(fault.stops for fault in faults):
-        return Checked(rows, None, "Not compared: what a step is, or a spike does, is left open")
+        open_ends = "Not compared: what a step is, or a spike does, is left open"
+        several = "Not compared: the graph is one of several recordings"
+        return Checked(rows, None, several if whole.faults else open_ends)
     return _compared(graph, rows, lowered, settled, run)
 
 

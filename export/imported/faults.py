@@ -3,7 +3,7 @@
 A fault makes an import impossible, a remark does not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,9 +46,18 @@ def check_numbers(graph: Graph) -> None:
     """Check that no node's own numbers stand in the way of an import.
 
     Raises:
-        HardspikeError: some do; one line for the first node, with how many more there are.
+        HardspikeError: as `check_faults`.
     """
-    stopping = [fault for fault in graph_faults(graph) if fault.stops]
+    check_faults(graph_faults(graph))
+
+
+def check_faults(faults: Iterable[Fault]) -> None:
+    """Check that no fault stands in the way of an import.
+
+    Raises:
+        HardspikeError: one does; one line for the first, with how many more there are.
+    """
+    stopping = [fault for fault in faults if fault.stops]
     if stopping:
         more = f" (and {len(stopping) - 1} more; `hardspike check`)" if len(stopping) > 1 else ""
         raise HardspikeError(f"node {stopping[0].node}: {stopping[0].says}{more}")

@@ -362,14 +362,14 @@ def _shares(text: str | None, shape: Shape) -> Array | None:
         values = np.array(json.loads(text or ""), np.float64)
         column = values.reshape(-1, *(1 for _ in shape[1:])) if values.ndim else values
         return np.array(np.broadcast_to(column, shape))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 
 def _refractory(fields: _Fields, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) <= LONGEST_REFRACTORY):
-        raise HardspikeError(
-            f"node {fields.name}: metadata: refractory: found {text[:40]!r}, "
-            f"allowed 0 to {LONGEST_REFRACTORY} steps"
-        )
-    return int(text)
+    if text.isascii() and text.isdigit() and len(text) <= 6 and int(text) <= LONGEST_REFRACTORY:
+        return int(text)
+    raise HardspikeError(
+        f"node {fields.name}: metadata: refractory: found {text[:40]!r}, "
+        f"allowed 0 to {LONGEST_REFRACTORY} steps"
+    )

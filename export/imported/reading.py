@@ -10,10 +10,11 @@ from typing import TypeVar
 import numpy as np
 
 from export.errors import HardspikeError
-from export.imported.faults import check_numbers
+from export.imported.faults import check_faults, check_numbers
 from export.imported.graph import Flatten, Graph, Input, Neuron, Output
 from export.imported.lower import Lowered, TimeBase, lower
 from export.imported.nir_reader import read_nir_graph
+from export.imported.recordings_axis import without_recordings_axis
 from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
 from export.imported.toolkits.names import ToolkitName
@@ -84,8 +85,10 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
         HardspikeError: the file cannot be read, leaves something open that matters, or holds what
             the contract has no place for. One line.
     """
-    graph = never_firing(shaped(read_nir_graph(path), options.input_shape))
+    whole = without_recordings_axis(shaped(read_nir_graph(path), options.input_shape))
+    graph = never_firing(whole.graph)
     try:
+        check_faults(whole.faults)
         options = with_toolkit(graph, options)
         settled = settle(graph, options)
         read = read_settled(graph, options, settled)
@@ -98,7 +101,8 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
         raise HardspikeError(f"{path}: numbers too large for a step ({error})") from error
     except HardspikeError as error:
         raise HardspikeError(*(f"{path}: {line}" for line in str(error).splitlines())) from error
-    return ImportedGraph(graph, settled, rewritten, (*read.applied, *applied), lowered, read.apart)
+    done = (*whole.applied, *read.applied, *applied)
+    return ImportedGraph(graph, settled, rewritten, done, lowered, read.apart)
 
 
 def with_toolkit(graph: Graph, options: Options) -> Options:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from export.bounds import ALIGN, DECAY_ONE, STATE_END, largest_sum
 from export.errors import HardspikeError
 from export.network import LIF, Array, Conv, Dense, Layer, LoihiLIF, Synapse
-from export.neurons import NO_CURRENT
 from export.registers import BIAS, MEMBRANE_DECAY, THRESHOLD, WEIGHT
 from hardware.loihi.dense_loader import loader_fault
 from hardware.loihi.limits import ACCUMULATOR_MAX
@@ -63,7 +62,7 @@ def at_scale(layer: Layer[LIF], scale: float, step: int) -> Layer[LoihiLIF]:
             vth,
             int(du),
             layer.neuron.reset,
-            bias_filtered=layer.neuron.bias_filtered and du != NO_CURRENT,
+            bias_filtered=layer.neuron.bias_filtered,
             refractory=layer.neuron.refractory,
         ),
         scale,

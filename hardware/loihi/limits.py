@@ -6,6 +6,7 @@ and `lava/proc/dense/models.py` of lava-nc 0.10.0, `lava/lib/dl/netx/utils.py` o
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from export.bounds import ALIGN, STATE_END, current_peak, largest_sum
 from export.errors import HardspikeError
@@ -22,6 +23,7 @@ CURRENT_MAX = (1 << 31) - 1 - STATE_END - ALIGN * -BIAS.minimum
 membrane (up to 2^23) and a bias (up to 2^18)."""
 
 
+_NOT_LAVAS = ("subtractive reset", "refractory period", "filtered bias")
 LONGEST_DELAY = 62
 """Steps, of all delays on the way of a spike together."""
 
@@ -56,6 +58,11 @@ def _all_sum_faults(network: FixedPointNetwork) -> Iterator[str]:
             yield f"layer {layer.name}: {fault}"
 
 
+def not_lavas(layer: Layer[Any]) -> tuple[str, ...]:
+    """Return what a layer's neurons do that no fixed-point neuron of Lava's does."""
+    return tuple(feature for feature in layer.features if feature in _NOT_LAVAS)
+
+
 def feature_faults(network: FixedPointNetwork) -> Iterator[str]:
     """Yield one line for each thing that netx or Lava's models do not run, or run otherwise."""
     arriving_N = None
@@ -68,7 +75,10 @@ def feature_faults(network: FixedPointNetwork) -> Iterator[str]:
 def _features(layer: Layer[LoihiLIF], arriving_N: Array | None) -> Iterator[str]:
     """Yield the faults of one layer; `arriving_N` are the axonal delays of the layer below."""
     if layer.neuron.reset != "zero":
-        yield "subtractive reset: allowed is 'zero': Lava's neuron has no other"
+        yield (
+            "subtractive reset: allowed is 'zero': Lava's neuron has no other; with --approximate "
+            "reset it runs what comes nearest"
+        )
     if layer.neuron.refractory:
         yield (
             f"refractory period: found {layer.neuron.refractory} steps, allowed 0: "

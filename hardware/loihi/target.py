@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from export.errors import HardspikeError
 from export.network import FixedPointNetwork, Readout
-from export.netx_file import read_netx
+from export.netx_file import APPROXIMATED_FILE, read_approximates, read_netx
 from hardware.loihi import environment
 from hardware.loihi.environment import Announce, announce_on_stderr
 from hardware.loihi.limits import check_limits
@@ -191,6 +191,7 @@ def _recorded(file: Any, name: str) -> tuple[Any, ...]:
 class LoihiTarget:
     """Runs `model.net` through the unmodified `lava.lib.dl.netx.hdf5.Network`, in its own process.
 
+    Where `model.approximated.net` lies beside it, that one is run, and the run says so.
     `timeout_s` bounds one run, without making the environment on first use, which is announced.
     """
 
@@ -211,11 +212,12 @@ class LoihiTarget:
         record_layers: bool = False,
         progress: Progress = no_progress,
     ) -> TargetRun:
-        """Run `model.net`; see `hardware.target.Target`. Progress counts time steps."""
-        network = read_netx(artefacts / "model.net")
+        """Run the network's file; see `hardware.target.Target`. Progress counts time steps."""
+        path = loihi_file(artefacts)
+        network, approximates = read_netx(path), read_approximates(path)
         check_limits(network)
         _check_recordings(network, spikes_BTCHW)
-        job = Job(artefacts / "model.net", spikes_BTCHW, record_layers)
+        job = Job(path, spikes_BTCHW, record_layers)
         results, details = run_jobs(
             [job], timeout_s=self._timeout_s, progress=progress, announce=self._announce
         )
@@ -226,7 +228,24 @@ class LoihiTarget:
             startup_seconds=details["startup_s"],
             layers_BTN=dict(zip(names, results[0].layers_BTN, strict=False)),
             details=details | results[0].timing,
+            approximates=approximates,
         )
+
+
+def loihi_file(artefacts: Path) -> Path:
+    """Return the file of a folder that runs here: the network's, or what stands in for it.
+
+    Raises:
+        HardspikeError: a file has the name of a stand-in and does not say that it is one.
+    """
+    stand_in = artefacts / APPROXIMATED_FILE
+    if not stand_in.exists():
+        return artefacts / "model.net"
+    if not read_approximates(stand_in):
+        raise HardspikeError(
+            f"{stand_in}: approximates: found nothing, allowed is what the file approximates"
+        )
+    return stand_in
 
 
 def _check_recordings(network: FixedPointNetwork, spikes_BTCHW: NDArray[np.uint8]) -> None:

@@ -5,6 +5,7 @@ Axes: `E` synapse, `O` output, `I` input, `H` height, `W` width of a weight, `P`
 A convolution stores each synapse that is not zero; the chip can share a kernel's weights among
 positions, which is not counted on, so that nothing is said to fit that does not. A dense layer is
 stored `dense`, zeros included, or `sparse`, an index with each weight, whichever takes fewer bits.
+Where spikes are delayed, by their neuron or by what sums them, each synapse stores for how long.
 """
 
 import math
@@ -27,7 +28,7 @@ REGISTER_BITS = 9
 class Connections:
     """The stored synapses of a layer: neurons in (C, H, W) order, weights as in the file.
 
-    `synapse_bits` is what one of them takes in a core's memory.
+    `synapse_bits` is what one of them takes in a core's memory, `delay_bits` of it for its delay.
     """
 
     sources_E: Integers
@@ -37,24 +38,29 @@ class Connections:
     weight_bits: int
     sources: int
     targets: int
+    delay_bits: int = 0
 
     @property
     def synapse_bits(self) -> int:
-        """Bits of one stored synapse: its weight, and its target unless the format implies it."""
-        return self.weight_bits + (0 if self.format == "dense" else INDEX_BITS)
+        """Bits of a stored synapse: weight and delay, its target unless the format implies it."""
+        return self.weight_bits + self.delay_bits + (0 if self.format == "dense" else INDEX_BITS)
 
 
-def connections(synapse: Synapse, input_shape: Shape) -> Connections:
-    """Return the synapses that a core would store for one layer."""
-    bits = weight_bits(synapse.weight)
+def connections(synapse: Synapse, input_shape: Shape, longest_delay: int = 0) -> Connections:
+    """Return the synapses that a core would store for one layer.
+
+    `longest_delay` is that of any of them, in steps.
+    """
+    bits, delay_bits = weight_bits(synapse.weight), longest_delay.bit_length()
     sizes = math.prod(input_shape), math.prod(synapse.output_shape(input_shape))
     if isinstance(synapse, Conv):
-        return Connections(*_conv_synapses(synapse, input_shape), "conv", bits, *sizes)
-    kind = _dense_format(synapse, bits)
+        found = _conv_synapses(synapse, input_shape)
+        return Connections(*found, "conv", bits, *sizes, delay_bits)
+    kind = _dense_format(synapse, bits + delay_bits)
     stored_OI = np.ones_like(synapse.weight_OI) if kind == "dense" else synapse.weight_OI
     targets_E, sources_E = np.nonzero(stored_OI)
     weights_E = synapse.weight_OI[targets_E, sources_E].astype(np.int64)
-    return Connections(sources_E, targets_E, weights_E, kind, bits, *sizes)
+    return Connections(sources_E, targets_E, weights_E, kind, bits, *sizes, delay_bits)
 
 
 def weight_bits(weight: NDArray[Any]) -> int:
@@ -74,12 +80,14 @@ def _conv_synapses(synapse: Conv, input_shape: Shape) -> tuple[Integers, Integer
     _, rows, columns = input_shape
     _, out_rows, out_columns = synapse.output_shape(input_shape)
     (stride_h, stride_w), (pad_h, pad_w) = synapse.stride, synapse.padding
-    output, channel, tap_h, tap_w = (axis[:, None] for axis in np.nonzero(synapse.weight_OIHW))
+    (gap_h, gap_w), (outputs, share) = synapse.dilation, synapse.weight_OIHW.shape[:2]
+    output, place, tap_h, tap_w = (axis[:, None] for axis in np.nonzero(synapse.weight_OIHW))
+    channel = output // (outputs // synapse.groups) * share + place
     row_P, column_P = (axis.reshape(1, -1) for axis in np.indices((out_rows, out_columns)))
-    row = tap_h + row_P * stride_h - pad_h
-    column = tap_w + column_P * stride_w - pad_w
+    row = tap_h * gap_h + row_P * stride_h - pad_h
+    column = tap_w * gap_w + column_P * stride_w - pad_w
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
     source = (channel * rows + row) * columns + column
     target = (output * out_rows + row_P) * out_columns + column_P
-    weight = synapse.weight_OIHW[output, channel, tap_h, tap_w].astype(np.int64)
+    weight = synapse.weight_OIHW[output, place, tap_h, tap_w].astype(np.int64)
     return source[inside], target[inside], np.broadcast_to(weight, source.shape)[inside]

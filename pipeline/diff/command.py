@@ -2,7 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from pipeline.diff.given import OPTIONS
+from pipeline.imported.import_command import add_options, positive
 from pipeline.printing import print_json, print_table
 from pipeline.progress import Reporter
 
@@ -14,8 +17,9 @@ _SAMPLES = 20
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the arguments of `hardspike diff`."""
     what = (
-        "run or deploy folder, .net, .nir or .onnx file, or .safetensors network; @TARGET behind "
-        "it names what runs it (default: reference; for an .onnx file ONNX Runtime)"
+        "run or deploy folder, NIR, netx or ONNX file, or .safetensors network; @TARGET behind it "
+        "names what runs it (default: reference; for an ONNX file ONNX Runtime), @reset=subtract "
+        "and the like what the options below say, of this side alone"
     )
     command.add_argument("a", metavar="A", help=what)
     command.add_argument("b", metavar="B", help="the same, to hold against A")
@@ -44,6 +48,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for diff.json, diff.md and diff.png (default: diff-A-B here)",
     )
+    of_files = command.add_argument_group(
+        "files of other toolkits", "what they leave open, as for `hardspike import`; on both sides"
+    )
+    add_options(of_files)
+    of_files.add_argument(
+        "--seconds", type=positive, help="length of a step in seconds, for --random in Hz"
+    )
 
 
 def carry_out(options: argparse.Namespace) -> int:
@@ -66,6 +77,7 @@ def carry_out(options: argparse.Namespace) -> int:
         options.seed,
         options.out,
         reporter,
+        said_in(options),
     )
     if options.json:
         print_json(report)
@@ -80,3 +92,9 @@ def carry_out(options: argparse.Namespace) -> int:
             reporter.line(f"note: {note}")
     reporter.line(f"diff      {folder / 'diff.md'}")
     return 0 if report["equal"] else DIFFERENT
+
+
+def said_in(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says of files of other toolkits."""
+    named = {name: getattr(options, name) for name in (*OPTIONS, "seconds")}
+    return {name: value for name, value in named.items() if value is not None}

@@ -27,7 +27,7 @@ def turned_form(one: Floats, other: Floats, synapse: Synapse, given: Shape) -> s
     """Say how `other` must be turned to be like `one`; None if it is like it, or no turn helps.
 
     Both are weights of one unit and shape, `synapse` is of their kind and reads the shape `given`.
-    A turn counts where it at least halves a distance above 0.3.
+    A turn counts where it at least halves a distance above 0.3; of equal ones the first.
     """
     plain = distance(one, other)
     if plain <= _UNLIKE:
@@ -36,6 +36,7 @@ def turned_form(one: Floats, other: Floats, synapse: Synapse, given: Shape) -> s
     found = min(
         ((distance(one, form), name) for name, form in forms if form.shape == one.shape),
         default=(math.inf, ""),
+        key=lambda form: form[0],
     )
     return found[1] if found[0] <= _EXPLAINED * plain else None
 
@@ -67,5 +68,9 @@ def _dense_forms(weight_OI: Floats, given: Shape) -> Iterator[tuple[str, Floats]
         name = ", ".join("CHW"[axis] for axis in order)
         yield f"inputs ordered ({name})", stored.transpose(0, *back).reshape(outputs, -1)
     image = weight_OI.reshape(outputs, *given)
+    for order in list(itertools.permutations(range(3)))[1:]:
+        name = ", ".join("CHW"[axis] for axis in order)
+        turned = image.transpose(0, *(1 + axis for axis in order)).reshape(outputs, -1)
+        yield f"inputs ordered (C, H, W) instead of ({name})", turned
     for axis, name in enumerate("CHW", 1):
         yield f"inputs flipped in {name}", np.flip(image, axis).reshape(outputs, -1)

@@ -1,7 +1,7 @@
 """`hardspike diff`: two subjects run on the same recordings, compared, and written to a folder."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,22 @@ from pipeline.diff.compare import (
     spikes_of,
 )
 from pipeline.diff.effects import effects
+from pipeline.diff.given import in_words
+from pipeline.diff.loading import load_subjects
 from pipeline.diff.page import markdown
 from pipeline.diff.pairs import Pair, pair_layers
 from pipeline.diff.parameters import LayerParameters, compare_parameters
 from pipeline.diff.parting import departs, describe_parting, near_threshold
 from pipeline.diff.picture import diff_picture
-from pipeline.diff.recordings import Recordings, check_inputs, load_recordings
+from pipeline.diff.recordings import (
+    Recordings,
+    check_inputs,
+    check_seconds,
+    load_recordings,
+    words_of_data,
+)
 from pipeline.diff.sides import Side, run_side
-from pipeline.diff.subject import Subject, load_subject
+from pipeline.diff.subject import Subject
 from pipeline.diff.table import parameter_entry
 from pipeline.metrics import score
 from pipeline.progress import Reporter
@@ -48,13 +56,17 @@ def diff(
     seed: int,
     folder: Path | None,
     reporter: Reporter,
+    said: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], Path]:
     """Compare what `a` and `b` name; write page, picture and JSON; return the report and where.
+
+    `said` are options of files of other toolkits, for each side that leaves them open.
 
     Raises:
         HardspikeError: a fault in an argument, a file or the recordings, or a target cannot run.
     """
-    subjects = load_subject(a), load_subject(b)
+    check_seconds(said or {}, rate)
+    subjects = load_subjects((a, b), said or {}, words_of_data(data))
     check_inputs(*subjects)
     pairs, unpaired = pair_layers(subjects[0].network, subjects[1].network)
     recordings = load_recordings(*subjects, data, rate, samples, seed, reporter)
@@ -77,8 +89,10 @@ def _short(subject: Subject) -> str:
     name = subject.path.resolve().name
     if subject.run is not None and subject.run != subject.path:
         name = f"{subject.run.resolve().name}-{name}"
+    if subject.foreign:
+        name += "".join(f"@{part}" for part in subject.given.split("@")[1:] if "=" in part)
     target = "" if subject.target == _ORACLE else f"@{subject.target}"
-    return re.sub(r"[^\w.@-]+", "_", name + target)
+    return re.sub(r"[^\w.@=,-]+", "_", name + target)
 
 
 def compare(
@@ -181,6 +195,9 @@ def _subject_entry(side: Side) -> dict[str, Any]:
         "version": side.version,
         "layers": len(subject.network.layers),
         "readout": subject.network.readout,
+        "read_with": {
+            name: {"value": word.value, "of": word.of} for name, word in subject.words.items()
+        },
     }
 
 
@@ -239,6 +256,7 @@ def _notes(a: Side, b: Side) -> list[str]:
     lines = []
     for name, side in (("A", a), ("B", b)):
         subject = side.subject
+        lines += _reading(name, subject)
         if subject.target != _ORACLE:
             lines.append(
                 f"{subject.target} gives no membranes: {name}'s are the reference's, run anew from "
@@ -249,5 +267,27 @@ def _notes(a: Side, b: Side) -> list[str]:
                 f"{name}: {subject.target} ran a file that was written from {subject.path}"
             )
         if not subject.has_scale:
-            lines.append(f"{name}: ONNX holds no scales; its numbers are compared as they stand")
+            lines.append(
+                f"{name}: the file holds no scales; its numbers are compared as they stand"
+            )
     return lines
+
+
+def _reading(name: str, subject: Subject) -> list[str]:
+    """Say what a file of another toolkit was read with that is not in it."""
+    lines = []
+    if subject.words:
+        words = ", ".join(
+            f"{in_words(key)} {_value(word.value)} ({word.of})"
+            for key, word in subject.words.items()
+        )
+        lines.append(f"{name} was read with {words}")
+    if subject.flattens:
+        lines.append(f"{name} takes a vector: recordings are flattened to it, (C, H, W) in order")
+    return lines
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

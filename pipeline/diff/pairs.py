@@ -1,12 +1,13 @@
-"""Which layer of A is held against which of B: by name, else by order where sizes agree."""
+"""Which layer of A is held against which of B: by place, names and shapes."""
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from export.errors import HardspikeError
-from export.network import Network
+from export.network import Network, Shape
 
 Found = list[tuple[int, int]]
 
@@ -23,20 +24,23 @@ class Pair:
 def pair_layers(a: Network[Any], b: Network[Any]) -> tuple[list[Pair], list[str]]:
     """Return the pairs in order, and a line for every layer that has no partner.
 
-    Layers of one name come first, if those names stand in the same order in both. Between them
-    layers are paired one by one where both sides have as many, else from the front and from the
-    back as long as they have the same number of neurons. Swapping A and B gives the same pairs.
+    Only layers of as many neurons are paired. Where both sides have as many layers, each of the
+    other's size, the place decides. Else layers of one name come first, if those names stand in the
+    same order in both; bare numbers, as toolkits give to nodes, are no names. Between them
+    layers are paired one by one where both sides have as many; then from the front and from the
+    back as long as sizes agree; then those whose shape (C, H, W) is the only one of its kind on
+    either side, if in the same order, and again between those. Swapping A and B gives the same
+    pairs.
 
     Raises:
         HardspikeError: no layer has a partner.
     """
-    sizes_a, sizes_b = _sizes(a), _sizes(b)
-    fences = [(-1, -1), *_anchors(a, b, sizes_a, sizes_b), (len(sizes_a), len(sizes_b))]
-    found: Found = list(fences[1:-1])
-    for before, after in itertools.pairwise(fences):
-        places_a = list(range(before[0] + 1, after[0]))
-        places_b = list(range(before[1] + 1, after[1]))
-        found += _between(places_a, places_b, sizes_a, sizes_b)
+    shapes_a, shapes_b = a.shapes[1:], b.shapes[1:]
+    whole = list(range(len(shapes_a))), list(range(len(shapes_b)))
+    if [*map(math.prod, shapes_a)] == [*map(math.prod, shapes_b)]:
+        found: Found = list(zip(*whole, strict=True))
+    else:
+        found = _within(_named_alike(a, b), *whole, shapes_a, shapes_b)
     if not found:
         raise HardspikeError(
             f"layers: no layer of A ({_listed(a)}) has the name and size, or the place and size, "
@@ -49,35 +53,81 @@ def pair_layers(a: Network[Any], b: Network[Any]) -> tuple[list[Pair], list[str]
     ]
 
 
-def _sizes(network: Network[Any]) -> list[int]:
-    return [math.prod(shape) for shape in network.shapes[1:]]
-
-
-def _anchors(a: Network[Any], b: Network[Any], sizes_a: list[int], sizes_b: list[int]) -> Found:
+def _named_alike(a: Network[Any], b: Network[Any]) -> Found:
+    sizes_a, sizes_b = _sizes(a), _sizes(b)
     places_b = {layer.name: place for place, layer in enumerate(b.layers)}
-    found = [
-        (place, places_b[layer.name])
-        for place, layer in enumerate(a.layers)
-        if layer.name in places_b and sizes_a[place] == sizes_b[places_b[layer.name]]
-    ]
-    in_order = [j for _, j in found] == sorted(j for _, j in found)
-    return found if in_order else []
+    return _if_in_order(
+        [
+            (place, places_b[layer.name])
+            for place, layer in enumerate(a.layers)
+            if layer.name in places_b
+            and not layer.name.isdecimal()
+            and sizes_a[place] == sizes_b[places_b[layer.name]]
+        ]
+    )
+
+
+def _if_in_order(found: Found) -> Found:
+    return found if [j for _, j in found] == sorted(j for _, j in found) else []
+
+
+def _within(
+    anchors: Found,
+    places_a: list[int],
+    places_b: list[int],
+    shapes_a: Sequence[Shape],
+    shapes_b: Sequence[Shape],
+) -> Found:
+    """Return the anchors and what is paired before, between and behind them."""
+    found = list(anchors)
+    fences = [(-1, -1), *anchors, (len(shapes_a), len(shapes_b))]
+    for before, after in itertools.pairwise(fences):
+        between_a = [place for place in places_a if before[0] < place < after[0]]
+        between_b = [place for place in places_b if before[1] < place < after[1]]
+        found += _between(between_a, between_b, shapes_a, shapes_b)
+    return found
 
 
 def _between(
-    places_a: list[int], places_b: list[int], sizes_a: list[int], sizes_b: list[int]
+    places_a: list[int],
+    places_b: list[int],
+    shapes_a: Sequence[Shape],
+    shapes_b: Sequence[Shape],
 ) -> Found:
     def fits(i: int, j: int) -> bool:
-        return sizes_a[i] == sizes_b[j]
+        return math.prod(shapes_a[i]) == math.prod(shapes_b[j])
 
-    if len(places_a) == len(places_b):
-        return [pair for pair in zip(places_a, places_b, strict=True) if fits(*pair)]
+    one_by_one = list(zip(places_a, places_b, strict=False))
+    if len(places_a) == len(places_b) and any(fits(*pair) for pair in one_by_one):
+        return [pair for pair in one_by_one if fits(*pair)]
     found: Found = []
     while places_a and places_b and fits(places_a[0], places_b[0]):
         found.append((places_a.pop(0), places_b.pop(0)))
     while places_a and places_b and fits(places_a[-1], places_b[-1]):
         found.append((places_a.pop(), places_b.pop()))
-    return found
+    anchors = _shaped_alike(places_a, places_b, shapes_a, shapes_b)
+    return found + (_within(anchors, places_a, places_b, shapes_a, shapes_b) if anchors else [])
+
+
+def _shaped_alike(
+    places_a: list[int],
+    places_b: list[int],
+    shapes_a: Sequence[Shape],
+    shapes_b: Sequence[Shape],
+) -> Found:
+    """Return the pairs of layers whose shape is the only one of its kind on either side."""
+    there = [shapes_a[place] for place in places_a], [shapes_b[place] for place in places_b]
+    return _if_in_order(
+        [
+            (place, places_b[there[1].index(shape)])
+            for place, shape in zip(places_a, there[0], strict=True)
+            if there[0].count(shape) == there[1].count(shape) == 1
+        ]
+    )
+
+
+def _sizes(network: Network[Any]) -> list[int]:
+    return [math.prod(shape) for shape in network.shapes[1:]]
 
 
 def _name(one: str, other: str) -> str:

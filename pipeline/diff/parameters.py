@@ -240,9 +240,11 @@ def _differing(
 ) -> list[str]:
     """Return the names of what differs by more than rounding to a register explains."""
     found = ["weights-turned"] if turned is not None else []
-    for part in ("reset", "refractory", "bias_filtered"):
-        if getattr(one, part) != getattr(other, part):
-            found.append(part.replace("_", "-"))
+    found += [
+        part.replace("_", "-")
+        for part in ("reset", "refractory", "bias_filtered")
+        if getattr(one, part) != getattr(other, part)
+    ]
     if one.weight.shape != other.weight.shape or not same_fields(one.others, other.others):
         found.append("structure")
     grid = 0.5 / DECAY_ONE * (1 if one.is_float != other.is_float else 0)

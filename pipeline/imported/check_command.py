@@ -40,7 +40,13 @@ def carry_out(arguments: argparse.Namespace) -> None:
     from pipeline.imported.check_file import check_file
 
     path: Path = arguments.file
-    checked = check_file(path, options_of(arguments), arguments.targets)
+    if arguments.approximate and "loihi" not in arguments.targets:
+        raise HardspikeError(
+            "--approximate reset: is for loihi, and --target loihi was not given; allowed is both"
+        )
+    checked = check_file(
+        path, options_of(arguments), arguments.targets, bool(arguments.approximate)
+    )
     rows = checked.rows
     others = [row.node for row in rows if not row.is_equal]
     if arguments.json:

@@ -19,15 +19,19 @@ from pipeline.imported.formats import format_of
 _BITS = 8
 
 
-def check_file(path: Path, options: Options, targets: Sequence[str]) -> Checked:
+def check_file(
+    path: Path, options: Options, targets: Sequence[str], approximate_reset: bool = False
+) -> Checked:
     """Return what becomes of every node of the file, and of every layer on the targets named.
+
+    `approximate_reset` lets `loihi` run what comes nearest to a subtractive reset.
 
     Raises:
         HardspikeError: the file cannot be read, is no graph, or says other than `options`.
     """
     found = format_of(path)
     if found != "nir":
-        return check_integers_of(path, found, options, targets)
+        return check_integers_of(path, found, options, targets, approximate_reset)
     graph = shaped(read_nir_graph(path), options.input_shape)
     try:
         checked = check_graph(graph, options, _run)
@@ -35,7 +39,7 @@ def check_file(path: Path, options: Options, targets: Sequence[str]) -> Checked:
         raise HardspikeError(*(f"{path}: {line}" for line in str(error).splitlines())) from error
     if checked.network is None or not targets:
         return checked
-    rows = fixed_point_rows(checked.rows, checked.network, _BITS, targets)
+    rows = fixed_point_rows(checked.rows, checked.network, _BITS, targets, approximate_reset)
     return replace(checked, rows=rows)
 
 

@@ -11,7 +11,7 @@ from export.imported.checking import GRAPH, Checked, Row
 from export.imported.reading import Options
 from export.network import Conv, FixedPointNetwork, Layer, LoihiLIF, Readout
 from hardware.loihi.netx_import import inspect_lava_netx
-from pipeline.imported.cores import core_remarks
+from pipeline.imported.cores import Cores, cores_of
 from pipeline.imported.fixed_point import by_layer, check_targets
 from pipeline.imported.formats import Format, is_ours
 from pipeline.imported.reading import import_network
@@ -25,9 +25,15 @@ _ANY_READOUT: Readout = "count"
 
 
 def check_integers_of(
-    path: Path, found: Format, options: Options, targets: Sequence[str]
+    path: Path,
+    found: Format,
+    options: Options,
+    targets: Sequence[str],
+    approximate_reset: bool = False,
 ) -> Checked:
     """Return a row a layer; nothing is converted, so a layer is exact or the file is refused.
+
+    A layer over the limits of a core is equivalent to its parts.
 
     Raises:
         HardspikeError: the file cannot be read or holds what the contract has no place for.
@@ -43,11 +49,14 @@ def check_integers_of(
         notes = [(note.where, note.what) for note in inspected.notes]
     network = import_network(path, options).fixed_network
     assert network is not None
-    faults = _target_faults(network, targets or (_ANY_TARGET,))
-    cores = core_remarks(network) if _CHIP in targets and not faults else {}
-    rows = [_row(layer, notes, faults, cores) for layer in network.layers]
-    if GRAPH in cores:
-        rows.append(Row(GRAPH, "", "exact", "", (cores[GRAPH],)))
+    faults, approximated = _target_faults(network, targets or (_ANY_TARGET,), approximate_reset)
+    cores = cores_of(network) if _CHIP in targets and not approximated else Cores()
+    rows = [
+        cores.said_of(_row(layer, notes, faults, approximated.get(layer.name)), layer.name)
+        for layer in network.layers
+    ]
+    if GRAPH in cores.remarks:
+        rows.append(Row(GRAPH, "", "exact", "", (cores.remarks[GRAPH],)))
     known = {layer.name for layer in network.layers}
     rows += [Row(GRAPH, "", "unsupported", says) for name, says in faults if name not in known]
     rows += [
@@ -58,31 +67,35 @@ def check_integers_of(
     return Checked(tuple(rows), None, "Not compared: the file is in Loihi's integers, as they are")
 
 
-def _target_faults(network: FixedPointNetwork, targets: Sequence[str]) -> list[tuple[str, str]]:
-    """Return layer and fault of all that a target would not run, or run otherwise."""
+def _target_faults(
+    network: FixedPointNetwork, targets: Sequence[str], approximate_reset: bool
+) -> tuple[list[tuple[str, str]], Mapping[str, str]]:
+    """Return layer and fault of all that a target would not run, or run otherwise.
+
+    And layer → how far it is from what stands in for it, where that was asked for.
+    """
     try:
-        check_targets(network, targets)
+        approximated = check_targets(network, targets, approximate_reset)
     except HardspikeError as error:
-        return by_layer(error)
-    return []
+        return by_layer(error), {}
+    return [], approximated
 
 
 def _row(
     layer: Layer[LoihiLIF],
     notes: Sequence[tuple[str, str]],
     faults: Sequence[tuple[str, str]],
-    cores: Mapping[str, str],
+    approximated: str | None,
 ) -> Row:
     kind = "conv" if isinstance(layer.synapse, Conv) else "dense"
     remarks = [what for where, what in notes if _is_of(where, layer)]
     remarks += _oddities(layer)
-    remarks += [cores[layer.name]] if layer.name in cores else []
     said = "; ".join(says for name, says in faults if name == layer.name)
     return Row(
         layer.name,
         ", ".join((kind, *layer.features)),
-        "unsupported" if said else "exact",
-        said,
+        "unsupported" if said else "exact" if approximated is None else "approximated",
+        said or approximated or "",
         tuple(remarks),
     )
 

@@ -3,13 +3,14 @@
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256
 from export.imported.toolkits.names import TOOLKIT_NAMES
 from export.network import READOUTS, RESETS
 from export.neurons import LONGEST_REFRACTORY
+from hardware.loihi.approximate import Approximation
 from pipeline.config import Config
 from pipeline.config_file import config_tree, parse_config, read_tree
 from pipeline.printing import print_json
@@ -18,10 +19,11 @@ from pipeline.stages import run_stages
 
 if TYPE_CHECKING:
     from export.imported.reading import Options
+    from export.network import Network
 
 _SOURCE = "import"
-_RESETS_TO_ZERO = "loihi"
-"""The target whose neurons have no other reset."""
+_LAVA = "loihi"
+"""The target whose neurons reset to zero, and neither rest nor filter a bias."""
 _OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
 """What an experiment file gives an imported network: not the layers and the training of another."""
 
@@ -29,6 +31,19 @@ _OWN_KEYS = ("name", "seed", "data", "convert", "evaluate")
 def add_file_arguments(command: argparse.ArgumentParser) -> None:
     """Declare the file, and what a user may have to say of it."""
     command.add_argument("file", metavar="FILE", type=Path, help="NIR, netx or ONNX file")
+    add_options(command)
+    command.add_argument(
+        "--approximate",
+        action="append",
+        choices=get_args(Approximation),
+        default=[],
+        help="what loihi may have approximated that Lava's neuron cannot do: a subtractive reset; "
+        "how far it is from the network is measured",
+    )
+
+
+def add_options(command: argparse._ActionsContainer) -> None:
+    """Declare what a user may have to say of a file."""
     command.add_argument(
         "--from",
         choices=TOOLKIT_NAMES,
@@ -54,16 +69,16 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
         "--reset", choices=RESETS, help="what a spike does to the membrane; where it does not say"
     )
     command.add_argument("--readout", choices=READOUTS, help="how the last layer is read")
-    command.add_argument("--steps", type=_steps, metavar="T", help="steps of a recording")
+    command.add_argument("--steps", type=step_count, metavar="T", help="steps of a recording")
     command.add_argument(
         "--refractory",
-        type=_refractory,
+        type=resting_steps,
         metavar="STEPS",
         help="steps behind a spike in which the membrane is held at its reset; NIR has no field "
         "for them",
     )
     command.add_argument(
-        "--input-shape", type=_shape, metavar="C,H,W", help="where the file does not say"
+        "--input-shape", type=shape_CHW, metavar="C,H,W", help="where the file does not say"
     )
 
 
@@ -143,6 +158,7 @@ def _config(arguments: argparse.Namespace) -> Config:
             )
         given = read_tree(arguments.data)
         tree |= {key: given[key] for key in _OWN_KEYS if key in given}
+        _ask_for(tree, arguments)
         steps = parse_config(tree, str(arguments.data)).data.binning.steps
         if arguments.steps not in (None, steps):
             raise HardspikeError(
@@ -152,18 +168,39 @@ def _config(arguments: argparse.Namespace) -> Config:
         return _targets_that_run(tree, arguments)
     network = import_network(arguments.file, options_of(arguments)).network
     tree |= {"name": _name(file), "data": _no_recordings(network.steps, network.dt)}
-    return parse_config(tree, str(arguments.file))
+    _ask_for(tree, arguments)
+    return _with_an_effect(parse_config(tree, str(arguments.file)), network)
+
+
+def _ask_for(tree: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Put what the command line lets be approximated into the config."""
+    if arguments.approximate:
+        wanted = list(dict.fromkeys(arguments.approximate))
+        tree["convert"] = {**tree.get("convert", {}), "approximate": wanted}
+
+
+def _with_an_effect(config: Config, network: "Network[Any]") -> Config:
+    """Return the config; refuse an approximation of what the network does not have."""
+    if config.convert.approximate and all(layer.neuron.reset == "zero" for layer in network.layers):
+        raise HardspikeError(
+            "--approximate reset: found no layer with a subtractive reset; allowed is no such "
+            "request"
+        )
+    return config
 
 
 def _targets_that_run(tree: dict[str, Any], arguments: argparse.Namespace) -> Config:
-    """Return the config; without targets of the user's own, those that have the network's reset."""
+    """Return the config; without targets of the user's own, those that have its neurons."""
+    from hardware.loihi.limits import not_lavas
     from pipeline.imported.reading import imported_network
 
     config = parse_config(tree, str(arguments.data))
     network = imported_network(config).network
-    if network.layers[0].neuron.reset == "zero" or "targets" in tree.get("evaluate", {}):
+    if _with_an_effect(config, network).convert.approximate:
         return config
-    targets = [name for name in config.evaluate.targets if name != _RESETS_TO_ZERO]
+    if "targets" in tree.get("evaluate", {}) or not any(map(not_lavas, network.layers)):
+        return config
+    targets = [name for name in config.evaluate.targets if name != _LAVA]
     tree["evaluate"] = {**tree.get("evaluate", {}), "targets": targets}
     return parse_config(tree, str(arguments.data))
 
@@ -190,19 +227,22 @@ def positive(text: str) -> float:
     return value
 
 
-def _steps(text: str) -> int:
+def step_count(text: str) -> int:
+    """Return a number of steps."""
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"found {text}, allowed 1 to 1000000")
     return int(text)
 
 
-def _refractory(text: str) -> int:
+def resting_steps(text: str) -> int:
+    """Return the steps of a refractory period."""
     if not text.isdecimal() or not 1 <= int(text) <= LONGEST_REFRACTORY:
         raise argparse.ArgumentTypeError(f"found {text}, allowed 1 to {LONGEST_REFRACTORY}")
     return int(text)
 
 
-def _shape(text: str) -> tuple[int, int, int]:
+def shape_CHW(text: str) -> tuple[int, int, int]:
+    """Return (C, H, W)."""
     sizes = text.split(",")
     if len(sizes) != 3 or not all(size.isdecimal() and 1 <= int(size) <= 65536 for size in sizes):
         raise argparse.ArgumentTypeError(f"found {text}, allowed C,H,W, three sizes from 1")

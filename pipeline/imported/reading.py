@@ -7,7 +7,7 @@ from export.errors import HardspikeError
 from export.files import sha256
 from export.imported.reading import ImportedGraph, Options, import_nir
 from export.network import FixedPointNetwork, HardSpikeNetwork, LoihiLIF
-from export.netx_reader import read_netx
+from export.netx_reader import read_approximates, read_netx
 from export.onnx_network import read_onnx_network
 from hardware.loihi.netx_import import read_lava_netx
 from pipeline.config import Config, Imported
@@ -98,6 +98,12 @@ def _netx(path: Path, options: Options) -> FixedPointNetwork:
     """Read a netx file: ours says all that matters, lava-dl's leaves steps, dt and readout open."""
     _check_steps_of_its_own(path, options, "netx")
     if is_ours(path):
+        approximates = read_approximates(path)
+        if approximates:
+            raise HardspikeError(
+                f"{path}: only approximates a network ({', '.join(approximates)}); allowed is the "
+                "network's own file, model.net beside it"
+            )
         network = read_netx(path)
         _check_said(path, network, options)
         return network
@@ -139,25 +145,28 @@ def imported_network(config: Config) -> ImportedNetwork:
 
 def options_of(data: DataSettings, wanted: Imported) -> Options:
     """Return what the config says of the file."""
-    options = Options(
+    options = recordings_options(data)
+    return replace(
+        options,
         dt=wanted.dt,
         reset=wanted.reset,
         readout=wanted.readout,
-        input_shape=wanted.input_shape,
-        steps=data.binning.steps,
-        seconds=step_ms(data) / 1000,
+        input_shape=wanted.input_shape or options.input_shape,
         refractory=wanted.refractory,
         toolkit=wanted.toolkit,
         settings=wanted.settings,
     )
+
+
+def recordings_options(data: DataSettings) -> Options:
+    """Return what recordings say of any network that takes them."""
+    options = Options(steps=data.binning.steps, seconds=step_ms(data) / 1000)
     if isinstance(data.source, NoRecordings):
         return options
     channels, height, width = shape_TCHW(data)[1:]
     counts = data.binning.mode == "count"
     return replace(
-        options,
-        input_shape=wanted.input_shape or (channels, height, width),
-        input_max=COUNT_MAX if counts else 1,
+        options, input_shape=(channels, height, width), input_max=COUNT_MAX if counts else 1
     )
 
 

@@ -58,7 +58,8 @@ def ladder_chart(numbers: Numbers) -> Chart:
     rungs, targets = numbers.at("ladder"), numbers.at("targets")
     dots = [
         Dot(
-            rung_name(rung["step"], rung["step"] in targets),
+            rung_name(rung["step"], rung["step"] in targets)
+            + (" (approximated)" if rung.get("approximated") else ""),
             ("ladder", index),
             "s2" if rung["step"] in targets else "s1",
         )

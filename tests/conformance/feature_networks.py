@@ -87,7 +87,7 @@ def _layer(
     dv_O = random.integers(0, 4097, outputs) if some[1] else None
     usual = _pick(random, 4095, 4095, -1, 0, int(random.integers(0, 4096)))
     least_du = usual if du_O is None else int(du_O.min())
-    filtered = resets and synapse.bias_O is not None and least_du < 4095
+    filtered = resets and synapse.bias_O is not None
     neuron = LoihiLIF(
         membrane_decay=_decay(random, 0, 4096) if dv_O is None else int(dv_O.min()),
         threshold=_pick(random, 0, 131071, 262143, *random.integers(1, 2000, 2).tolist()),

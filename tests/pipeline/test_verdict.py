@@ -95,3 +95,23 @@ def test_the_paired_interval_holds_the_loss_and_turns_with_it(
     assert low <= shrunk <= high
     mirrored = paired_interval(gained, lost, total)
     assert math.isclose(low, -mirrored[1], abs_tol=1e-12)
+
+
+def test_what_was_asked_to_be_approximated_is_named_and_no_agreement() -> None:
+    asked = target(940, status="approximated", spike_agreement=0.9, prediction_agreement=0.97)
+    targets = {"reference": target(), "onnxruntime": target(), "loihi": asked}
+    verdict = judge(report(targets=targets))
+    assert verdict.ships
+    assert "onnxruntime agrees with the reference in every output; loihi runs an" in (
+        verdict.sentence
+    )
+    assert "differs from the network in 10% of the outputs and 3% of the decisions" in (
+        verdict.sentence
+    )
+    assert "not run" not in verdict.sentence
+    del targets["onnxruntime"]
+    alone = judge(report(targets=targets))
+    assert not alone.ships
+    assert alone.sentence.startswith(
+        "Doesn't ship: no target but the reference ran; loihi runs an approximation"
+    )

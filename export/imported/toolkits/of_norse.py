@@ -53,5 +53,4 @@ NORSE = Toolkit(
     True,
     ("Affine", "Conv2d", "CubaLIF", "IF", "LI", "LIF"),
     _read,
-    batched_input=True,
 )

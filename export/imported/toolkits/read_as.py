@@ -11,7 +11,7 @@ import numpy as np
 
 from export.errors import HardspikeError
 from export.imported.faults import Fault
-from export.imported.graph import Graph, Input, Linear, Neuron, kind_of
+from export.imported.graph import Graph, Linear, Neuron, kind_of
 from export.imported.rewrites.rewrite import Applied
 from export.imported.shapes import infer_shapes
 from export.imported.toolkits.names import ToolkitName
@@ -19,7 +19,6 @@ from export.imported.toolkits.of_norse import NORSE
 from export.imported.toolkits.of_sinabs import SINABS
 from export.imported.toolkits.of_snntorch import SNNTORCH
 from export.imported.toolkits.of_spikingjelly import SPIKINGJELLY
-from export.imported.toolkits.reasons import because
 from export.imported.toolkits.toolkit import Read, Told, Toolkit
 from export.network import Array, Reset
 
@@ -119,9 +118,7 @@ def read_as(graph: Graph, toolkit: Toolkit, told: Told) -> ReadGraph:
     """
     walk = _Reading(graph, toolkit)
     for name, node in graph.nodes.items():
-        if isinstance(node, Input) and toolkit.batched_input:
-            walk.without_recordings(name, node)
-        elif isinstance(node, Neuron) and _is_sound(node):
+        if isinstance(node, Neuron) and _is_sound(node):
             walk.take(name, _read(name, node, _comes_back(graph, name), toolkit, told))
         elif remark := toolkit.remarks.get(kind_of(node)):
             walk.remarks.append(Fault(name, remark, stops=False))
@@ -160,13 +157,6 @@ class _Reading:
         self.applied: list[Applied] = []
         self.remarks: list[Fault] = []
         self.apart: dict[str, str] = {}
-
-    def without_recordings(self, name: str, node: Input) -> None:
-        """Leave out an axis of recordings: a step is (N,) or (C, H, W)."""
-        if node.shape is None or len(node.shape) not in (2, 4):
-            return
-        self.graph = self.graph.replaced(name, Input(node.shape[1:]))
-        self._note(name, [because("batched", f"a step is {node.shape[1:]}")])
 
     def take(self, name: str, read: Read) -> None:
         """Put neurons in their place, with what their spikes add to them."""

@@ -5,7 +5,6 @@
 
 REASONS = {
     "at-threshold": "fires at the threshold, not above it alone",
-    "batched": "writes the axis of recordings into the input's shape",
     "endless": "writes a decay of 1 as τ = R = ∞, which has no step",
     "exponential": "keeps exp(−dt/τ) of the membrane, not 1 − dt/τ",
     "floor": "keeps the membrane above a lower bound",

@@ -70,8 +70,7 @@ class Toolkit:
 
     `dt` is the step that its files are written for; `takes_dt` says whether its exporter lets one
     choose. `kinds` are the nodes that it writes, `settings` what its files leave open, by name.
-    `reset` is the only one that it writes, where there is one. `batched_input` says that an input's
-    shape may begin with an axis of recordings. `remarks` are on kinds of nodes.
+    `reset` is the only one that it writes, where there is one. `remarks` are on kinds of nodes.
 
     `read` is given neurons and whether their spikes come back to them. It raises a HardspikeError
     where the toolkit does not write such neurons, or has no such reset.
@@ -86,7 +85,6 @@ class Toolkit:
     read: Callable[[Neuron, bool, Told], Read]
     settings: Mapping[str, Setting] = field(default_factory=dict)
     reset: Reset | None = None
-    batched_input: bool = False
     remarks: Mapping[str, str] = field(default_factory=dict)
 
 

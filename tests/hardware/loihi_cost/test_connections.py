@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from export.network import Dense, Shape, Synapse
 from hardware.arriving import synapse_product
 from hardware.loihi_cost.connections import Connections, connections, weight_bits
+from tests.conformance.feature_networks import feature_case
 from tests.hardware.loihi_cost import small
 
 
@@ -33,6 +34,17 @@ def test_synapses_are_the_layers_matrix(seed: int, share: float) -> None:
         np.testing.assert_array_equal(matrix(links), expected)
         stored = expected.size if links.format == "dense" else np.count_nonzero(expected)
         assert len(links.weights_E) == stored
+
+
+def test_synapses_through_groups_and_dilation_are_the_layers_matrix() -> None:
+    met = set[str]()
+    for seed in range(40):
+        network, _ = feature_case(seed)
+        for layer, shape in zip(network.layers, network.shapes, strict=False):
+            links = connections(layer.synapse, shape)
+            np.testing.assert_array_equal(matrix(links), layer_matrix(layer.synapse, shape))
+            met |= set(layer.features)
+    assert {"groups", "dilation"} <= met
 
 
 @pytest.mark.parametrize(

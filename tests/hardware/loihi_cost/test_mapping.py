@@ -10,25 +10,26 @@ from hypothesis import strategies as st
 from export.errors import HardspikeError
 from export.network import Dense, FixedPointNetwork, Layer, LoihiLIF
 from hardware.loihi_cost import chip
-from hardware.loihi_cost.mapping import Mapping, map_network
+from hardware.loihi_cost.chip import Limits
+from hardware.loihi_cost.mapping import Mapping, map_network, place_network
 from tests.hardware.loihi_cost import small
 
 LIMITS = {
-    "COMPARTMENTS": st.integers(3, 40),
-    "INPUT_AXONS": st.integers(40, 200),
-    "OUTPUT_AXONS": st.integers(60, 200),
-    "SYNAPSE_WORDS": st.integers(40, 120),
+    "compartments": st.integers(3, 40),
+    "input_axons": st.integers(40, 200),
+    "output_axons": st.integers(60, 200),
+    "synapse_words": st.integers(40, 120),
 }
 
 
-def check(mapping: Mapping) -> None:
+def check(mapping: Mapping, limits: Limits = chip.CORE) -> None:
     """Hold every core to the limits, its load counted anew from the synapses."""
     held = [np.concatenate([load.neurons_N for load in mapping.of_layer(k)]) for k in range(4)]
     for neurons_N, core_N in zip(held, mapping.core_of, strict=True):
         assert sorted(neurons_N.tolist()) == list(range(len(core_N)))
     for index, load in enumerate(mapping.cores):
         assert (mapping.core_of[load.layer][load.neurons_N] == index).all()
-        assert 0 < len(load.neurons_N) <= chip.COMPARTMENTS
+        assert 0 < len(load.neurons_N) <= limits.compartments
         lists: dict[int, int] = {}
         if load.layer:
             links = mapping.connections[load.layer - 1]
@@ -44,19 +45,15 @@ def check(mapping: Mapping) -> None:
             cores_E = mapping.core_of[load.layer + 1][links.targets_E[here_E]]
             edges = set(zip(links.sources_E[here_E].tolist(), cores_E.tolist(), strict=True))
         assert load.output_axons == len(edges)
-        assert load.input_axons <= chip.INPUT_AXONS
-        assert load.output_axons <= chip.OUTPUT_AXONS
-        assert load.synapse_words <= chip.SYNAPSE_WORDS
+        assert load.input_axons <= limits.input_axons
+        assert load.output_axons <= limits.output_axons
+        assert load.synapse_words <= limits.synapse_words
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.sampled_from((0.0, 0.3, 1.0)), st.fixed_dictionaries(LIMITS))
-def test_no_core_is_over_a_limit(seed: int, share: float, limits: dict[str, int]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in limits.items():
-            patch.setattr(chip, name, value)
-        patch.setattr(chip, "CORES", 10_000)
-        check(map_network(small.network(seed, share)))
+@given(st.integers(0, 1000), st.sampled_from((0.0, 0.3, 1.0)), st.builds(Limits, **LIMITS))
+def test_no_core_is_over_a_limit(seed: int, share: float, limits: Limits) -> None:
+    check(place_network(small.network(seed, share), limits), limits)
 
 
 def test_a_layer_that_fits_one_core_takes_one() -> None:
@@ -79,23 +76,73 @@ def test_a_neuron_with_more_inputs_than_a_core_has_axons_is_refused() -> None:
     map_network(one_dense(4096, 3))
 
 
-def test_a_neuron_with_more_synapses_than_a_core_has_memory_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(chip, "SYNAPSE_WORDS", 9)
+def test_a_neuron_with_more_synapses_than_a_core_has_memory_is_refused() -> None:
     with pytest.raises(HardspikeError) as caught:
-        map_network(one_dense(10, 1))
-    assert "needs 10 words of synaptic memory (64 bits), a core has 9" in str(caught.value)
+        map_network(one_dense(10, 1), Limits(synapse_words=9))
+    assert "needs 10 words of 64 bits of synaptic memory, a core has 9" in str(caught.value)
 
 
 def test_more_cores_than_the_chip_has_are_refused_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chip, "COMPARTMENTS", 4)
-    network = one_dense(6, 9)
-    assert len(map_network(network).cores) == 5
+    network, limits = one_dense(6, 9), Limits(compartments=4)
+    assert len(map_network(network, limits).cores) == 5
     monkeypatch.setattr(chip, "CORES", 4)
     with pytest.raises(HardspikeError) as caught:
-        map_network(network)
+        map_network(network, limits)
+    assert len(place_network(network, limits).cores) == 5
     assert str(caught.value) == "network: needs 5 cores (input 2, wide 3), a chip has 4"
+
+
+def recurrent(neurons: int, reached: int) -> FixedPointNetwork:
+    """Return a layer each of whose neurons reaches `reached` of its own and one of the next."""
+    own_NN = sum(
+        (np.eye(neurons, k=-at) + np.eye(neurons, k=neurons - at)) for at in range(reached)
+    )
+    layers = (
+        Layer(
+            "back",
+            Dense(np.ones((neurons, 1), np.int64)),
+            LoihiLIF(0, 1),
+            recurrent=Dense(2 * (np.asarray(own_NN) > 0).astype(np.int64)),
+        ),
+        Layer("out", Dense(2 * np.ones((1, neurons), np.int64)), LoihiLIF(0, 1)),
+    )
+    return FixedPointNetwork((1, 1, 1), layers, "count", steps=2, dt=0.01)
+
+
+def test_recurrent_edges_take_axons_of_both_kinds_and_memory() -> None:
+    alone = place_network(recurrent(6, 2)).of_layer(1)
+    assert [(load.input_axons, load.output_axons) for load in alone] == [(1 + 6, 6 + 6)]
+    halves = place_network(recurrent(6, 2), Limits(compartments=3)).of_layer(1)
+    # Each half hears its own three and the last of the other; that one reaches both.
+    assert [load.input_axons for load in halves] == [1 + 4, 1 + 4]
+    assert [load.output_axons for load in halves] == [3 + 4, 3 + 4]
+    # A list a source: the layer's one input has three synapses here, its own neurons 2, 2, 1 and 1.
+    assert [load.synapse_words for load in halves] == [5, 5]
+
+
+def test_more_cores_of_a_recurrent_layer_ask_for_more_output_axons() -> None:
+    """P cores, P edges back and one on: ⌊limit / (P + 1)⌋ neurons a core, 48 in all of them."""
+    for limit, cores in ((96, 1), (95, 2), (72, 2), (71, 3), (64, 3), (63, 4)):
+        loads = place_network(recurrent(48, 48), Limits(output_axons=limit)).of_layer(1)
+        assert max(load.output_axons for load in loads) <= limit
+        assert len(loads) == cores, limit
+    with pytest.raises(HardspikeError, match="alone needs 49 output axons, a core has 48"):
+        place_network(recurrent(48, 48), Limits(output_axons=48))
+
+
+def test_delays_take_memory_in_each_synapse() -> None:
+    network = one_dense(64, 7)
+    (layer,) = network.layers
+    late = replace(layer, dendrite_delay_N=np.array([0, 5, 0, 0, 0, 0, 0]))
+    words = []
+    for one in (layer, late):
+        placed = place_network(replace(network, layers=(one,)))
+        words.append((placed.connections[0].synapse_bits, placed.of_layer(1)[0].synapse_words))
+    assert words == [(8, 64), (11, 2 * 64)]
+    after = replace(layer, name="after", synapse=Dense(np.full((2, 7), 2)))
+    early = replace(layer, delay_N=np.full(7, 62))
+    placed = place_network(replace(network, layers=(early, after)))
+    assert [links.delay_bits for links in placed.connections] == [0, 6]
 
 
 def test_counts_and_lasting_currents_are_refused() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.network import Dense, FixedPointNetwork, Layer, LoihiLIF
-from hardware.loihi_cost import chip
+from hardware.loihi_cost.chip import Limits
 from hardware.loihi_cost.mapping import map_network
 from hardware.loihi_cost.operations import operations
 from hardware.loihi_cost.published import barrier_seconds, published_energy, published_seconds
@@ -56,12 +56,11 @@ def test_a_network_counted_by_hand() -> None:
     assert seconds["synchronisation"] == pytest.approx(4 * 113e-9)
 
 
-def test_hops_follow_the_mesh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chip, "COMPARTMENTS", 1)
+def test_hops_follow_the_mesh() -> None:
     inputs, outputs = 2, 20
     layer = Layer("a", Dense(np.full((outputs, inputs), 2)), LoihiLIF(0, 1000))
     network = FixedPointNetwork((1, 1, inputs), (layer,), "count", steps=1, dt=0.01)
-    mapping = map_network(network)
+    mapping = map_network(network, Limits(compartments=1))
     spikes = np.array([[0, 1]], np.uint8)
     counted = operations(network, mapping, [spikes, np.zeros((1, outputs), np.uint8)])
     # Input 1 is on tile 0 at (0, 0), the layer on cores 2 to 21: tiles 0 to 3 of column 0, then

@@ -16,8 +16,9 @@ from export.onnx_model import write_sequence
 from hardware.loihi import environment
 from pipeline.cli import main
 from pipeline.config import Config
+from pipeline.diff.loading import load_subjects
 from pipeline.diff.recordings import density_of
-from pipeline.diff.subject import load_subject
+from pipeline.diff.subject import Subject
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
 from tests.pipeline.diff.sides import altered, fixed_net, float_net, written
@@ -160,6 +161,10 @@ def test_fixed_point_networks_on_every_form(tmp_path: Path) -> None:
     assert "Reset kinds differ in layer hidden" in report_in(tmp_path / "out")["conclusion"]
 
 
+def loaded(text: str | Path) -> Subject:
+    return load_subjects((str(text), str(text)), {}, {})[0]
+
+
 def test_a_subject_knows_its_run(run: Path, tmp_path: Path) -> None:
     for path in (
         run,
@@ -167,20 +172,20 @@ def test_a_subject_knows_its_run(run: Path, tmp_path: Path) -> None:
         run / "deploy" / "model.net",
         run / "convert" / "network.fixed.safetensors",
     ):
-        subject = load_subject(str(path))
+        subject = loaded(path)
         assert subject.run is not None
         assert subject.run.resolve() == run.resolve()
-    assert load_subject(str(written(float_net(), tmp_path / "x.safetensors"))).run is None
+    assert loaded(written(float_net(), tmp_path / "x.safetensors")).run is None
     (tmp_path / "config.json").write_text("{}")
     trained = written(float_net(), tmp_path / "train" / "network.float.safetensors")
-    assert load_subject(str(trained)).run == tmp_path.resolve()
+    assert loaded(trained).run == tmp_path.resolve()
 
 
 def test_a_path_with_an_at_sign_is_a_path(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "net@home.net"
     shutil.copy(run / "deploy" / "model.net", file)
-    assert load_subject(str(file)).target == "reference"
-    assert load_subject(f"{file}@loihi").target == "loihi"
+    assert loaded(file).target == "reference"
+    assert loaded(f"{file}@loihi").target == "loihi"
 
 
 @pytest.mark.parametrize(
@@ -196,11 +201,11 @@ def test_rates(rate: str, dt: float, density: float) -> None:
         ("RUN", "absent", [], "absent: not found; allowed is a run or deploy folder"),
         ("RUN", "RUN@tpu", [], "target: found 'tpu', allowed reference, onnxruntime"),
         ("RUN/deploy/model.nir@loihi", "RUN", [], "found 'loihi' for a float network"),
-        ("RUN/config.json", "RUN", [], "config.json: is no network that can be compared"),
+        ("RUN/config.json", "RUN", [], "config.json: found neither HDF5 nor ONNX, allowed are"),
         ("RUN/convert", "RUN", [], "is neither a run nor a deploy folder (no model.net)"),
         ("RUN", "OTHER", [], "input_shape: found (2, 9, 9)"),
-        ("RUN", "BROKEN.net", [], "BROKEN.net: cannot be read as "),
-        ("RUN", "BROKEN.nir", [], "BROKEN.nir: cannot be read as NIR"),
+        ("RUN", "BROKEN.net", [], "BROKEN.net: found neither HDF5"),
+        ("RUN", "BROKEN.nir", [], "BROKEN.nir: found neither HDF5"),
         ("RUN", "BROKEN.onnx", [], "BROKEN.onnx: "),
         ("RUN", "BROKEN.safetensors", [], "is not a network of hardspike"),
         ("RUN", "RUN", ["--random", "7"], "--random: found '7', allowed a share"),

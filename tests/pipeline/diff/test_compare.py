@@ -279,9 +279,24 @@ def stack(*layers: tuple[str, int]) -> FixedPointNetwork:
         ([("x", 5), ("y", 3)], [("1", 5), ("p", 9), ("2", 3)], [(0, 0, "x | 1"), (1, 2, "y | 2")]),
         ([("x", 5), ("y", 5)], [("y", 5), ("x", 5)], [(0, 0, "x | y"), (1, 1, "y | x")]),
         ([("x", 5), ("y", 3)], [("x", 6), ("y", 3)], [(1, 1, "y")]),
+        # Toolkits number nodes: their equal names are of other layers.
+        ([("1", 5), ("3", 5)], [("0", 5), ("1", 5)], [(0, 0, "1 | 0"), (1, 1, "3 | 1")]),
+        (
+            [("1", 5), ("3", 5), ("5", 3)],
+            [("0", 5), ("1", 5), ("2", 5), ("3", 3)],
+            [(0, 0, "1 | 0"), (1, 1, "3 | 1"), (2, 3, "5 | 3")],
+        ),
+        # One layer more in the middle, between others that have no partner either.
+        (
+            [("1", 5), ("3", 7), ("5", 9), ("7", 4), ("9", 3)],
+            [("a", 5), ("b", 8), ("c", 9), ("d", 3)],
+            [(0, 0, "1 | a"), (2, 2, "5 | c"), (4, 3, "9 | d")],
+        ),
+        ([("1", 5), ("3", 7)], [("a", 7), ("b", 9)], [(1, 0, "3 | a")]),
+        ([("1", 5), ("3", 7), ("5", 2)], [("a", 7), ("b", 5), ("c", 2)], [(2, 2, "5 | c")]),
     ],
 )
-def test_layers_are_paired_by_name_then_by_order(a: Any, b: Any, wanted: Any) -> None:
+def test_layers_are_paired_by_place_names_and_shapes(a: Any, b: Any, wanted: Any) -> None:
     one, other = stack(*a), stack(*b)
     pairs, unpaired = pair_layers(one, other)
     assert names_of(pairs) == wanted

@@ -15,6 +15,7 @@ from export.network import Dense, FixedPointNetwork, HardSpikeNetwork, Layer, Lo
 from export.netx_file import write_netx
 from export.onnx_model import write_step
 from hardware.loihi.netx_import import inspect_lava_netx
+from hardware.loihi_cost import chip
 from hardware.reference import run_float
 from pipeline.api import import_network
 from tests.end_to_end.conftest import in_process
@@ -187,29 +188,63 @@ def test_what_netx_runs_otherwise_is_a_remark(tmp_path: Path) -> None:
     pytest.fail("no file has a note")
 
 
-def test_a_layer_over_a_cores_limits_is_split(tmp_path: Path) -> None:
-    wide = {
+def wide_cnn(channels: int) -> dict[str, Any]:
+    return {
         "input": nir.Input(np.array([2, 8, 8])),
-        "conv": conv((8, 8), weights(40, 2, 3, 3), padding=(1, 1)),
-        "lif": lif((40, 8, 8)),
-        "output": nir.Output(np.array([40, 8, 8])),
+        "conv": conv((8, 8), weights(channels, 2, 3, 3), padding=(1, 1)),
+        "lif": lif((channels, 8, 8)),
+        "output": nir.Output(np.array([channels, 8, 8])),
     }
-    cores = 3  # 2,560 neurons, and a core holds 1,024
-    path = write(tmp_path / "wide.nir", wide)
-    found = rows(checked(path, *SAID, "--target", "loihi", status=0))
-    assert f"split over {cores} cores of Loihi 1" in found["lif"]["remarks"]
+
+
+def test_a_layer_over_a_cores_limits_is_split(tmp_path: Path) -> None:
+    path = write(tmp_path / "wide.nir", wide_cnn(40))
+    row = rows(checked(path, *SAID, "--target", "loihi", status=0))["lif"]
+    assert row["status"] == "equivalent"
+    assert "split over 3 cores of Loihi 1: 2,560 compartments (a core has 1,024)" in row["says"]
+    ranges = [held for core in row["cores"] for held in core["neurons"]]
+    neurons = [neuron for first, end in ranges for neuron in range(first, end)]
+    assert sorted(neurons) == list(range(2560))
+    assert all(0 < core["synapse_words"] <= 16_384 for core in row["cores"])
     narrow = write(tmp_path / "cnn.nir", small_cnn())
     found = rows(checked(narrow, *SAID, "--target", "loihi", status=0))
     assert "takes a core of Loihi 1" in found["lif1"]["remarks"]
-    assert not any(
-        "core" in " ".join(row["remarks"])
-        for row in rows(checked(narrow, *SAID, status=0)).values()
-    )
+    assert "split" not in found["lif1"]["says"]
+    assert len(found["lif1"]["cores"]) == 1
+    for row in rows(checked(narrow, *SAID, status=0)).values():
+        assert not row["cores"]
+        assert "core" not in " ".join((row["says"], *row["remarks"]))
+
+
+def test_a_network_of_more_cores_than_a_chip_is_still_the_parts_of_its_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chip, "CORES", 3)
+    path = write(tmp_path / "wide.nir", wide_cnn(40))
+    found = rows(checked(path, *SAID, "--target", "loihi", status=0))
+    assert found["lif"]["status"] == "equivalent"
+    assert not found["lif"]["cores"]
+    (remark,) = found["(graph)"]["remarks"]
+    assert remark == "one Loihi 1: network: needs 4 cores (input 1, lif 3), a chip has 3"
+
+
+def test_recurrent_and_late_layers_have_cores_too(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    own_NN, weight_OI = (254 * random.choice([-1, 1], (1100, n)) for n in (1100, 6))
+    layer = Layer("wide", Dense(weight_OI), LoihiLIF(10, 90, 2000), recurrent=Dense(own_NN))
+    late = replace(layer, recurrent=None, dendrite_delay_N=np.arange(1100) % 4)
+    odd = replace(layer, neuron=replace(layer.neuron, reset="subtract"))
+    for one, status, says in ((layer, 0, "says"), (late, 0, "says"), (odd, 2, "remarks")):
+        path = tmp_path / "net.net"
+        write_netx(FixedPointNetwork((1, 1, 6), (one,), "count", 2, 1.0), path)
+        row = rows(checked(path, "--target", "loihi", status=status))["wide"]
+        assert row["status"] == ("unsupported" if status else "equivalent")
+        assert "1,100 compartments (a core has 1,024)" in str(row[says])
 
 
 def test_a_network_that_no_chip_holds_runs_on_the_simulator_all_the_same(tmp_path: Path) -> None:
     network = fixed_network()
-    write_netx(network, tmp_path / "counts.net")  # takes counts, which cores here do not
+    write_netx(network, tmp_path / "counts.net")  # takes counts, which no spike of the chip carries
     found = rows(checked(tmp_path / "counts.net", "--target", "loihi", status=0))
     assert "one Loihi 1: " in " ".join(found["(graph)"]["remarks"])
 
@@ -254,3 +289,20 @@ def test_a_membrane_is_read_in_the_files_own_units(
     spikes = np.ones((1, 3, 2, 1, 1), np.uint8)
     membranes = run_float(cast(HardSpikeNetwork, network), spikes).membranes_BTN
     np.testing.assert_allclose(membranes[0], np.outer([1.0, 1.5, 1.75], [1.0, 3.0]))
+
+
+def test_an_axis_of_recordings_is_named(tmp_path: Path) -> None:
+    """One is dropped, as an equivalent; of several the rest of the table is shown all the same."""
+    nodes = small_cnn() | {"input": nir.Input(np.array([1, 2, 8, 8]))}
+    nodes["flat"] = nir.Flatten({"input": np.array([1, 3, 4, 4])}, 1, -1)
+    said = rows(checked(write(tmp_path / "one.nir", nodes), *SAID, status=0))
+    assert said["input"]["status"] == "equivalent"
+    assert said["input"]["says"] == "axis of recordings of length 1 dropped"
+    nodes["input"] = nir.Input(np.array([4, 2, 8, 8]))
+    found = checked(write(tmp_path / "four.nir", nodes), *SAID, status=2)
+    assert found["compared"] == "Not compared: the graph is one of several recordings"
+    assert rows(found)["input"]["status"] == "unsupported"
+    assert "export the network by a sample of one recording" in rows(found)["input"]["says"]
+    assert [name for name, row in rows(found).items() if row["status"] == "unsupported"] == [
+        "input"
+    ]

@@ -120,6 +120,62 @@ def test_a_subtractive_reset_leaves_the_chip_out(tmp_path: Path) -> None:
     assert {entry["spike_agreement"] for entry in report["targets"].values()} == {1.0}
 
 
+def of_several_kinds() -> dict[str, Any]:
+    """Time constants of each channel and neuron, a bias in front of a current, one behind."""
+    import nir
+
+    from tests.export.imported.nir_files import full, weights
+
+    nodes = of_saccades()
+    channels = np.array([0.06, 0.09, 0.15, 0.4])[:, None, None]
+    nodes["lif1"].tau = np.broadcast_to(channels, (4, 4, 4)).copy()
+    current = {"tau_syn": np.linspace(0.06, 0.2, 10), "tau_mem": full((10,), 0.12)}
+    nodes["lif2"] = nir.CubaLIF(
+        **current,
+        r=full((10,), 2.0),
+        v_leak=full((10,), 0.0),
+        v_threshold=full((10,), 0.5),
+        v_reset=full((10,), 0.0),
+        w_in=full((10,), 2.0),
+    )
+    output = nodes.pop("output")
+    nodes["fc3"] = nir.Linear(weights(10, 10, seed=2))
+    nodes["lif3"] = nir.CubaLIF(
+        **current,
+        r=full((10,), 2.0),
+        v_leak=full((10,), 0.25),
+        v_threshold=full((10,), 0.3),
+        v_reset=full((10,), 0.0),
+        w_in=full((10,), 2.0),
+    )
+    return {**nodes, "output": output}
+
+
+@pytest.mark.parametrize("refractory", [None, 2])
+def test_all_that_neurons_may_have_on_every_target_that_has_it(
+    refractory: int | None, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "cnn.nir", of_several_kinds())
+    (tmp_path / "data.yaml").write_text(DATA)
+    rest = [] if refractory is None else ["--refractory", refractory]
+    said = ["--dt", 0.0525, "--reset", "zero", *rest]
+    done("import", path, *said, "--data", tmp_path / "data.yaml", "-o", tmp_path / "run")
+    done("run", tmp_path / "run")
+    report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
+    assert {entry["spike_agreement"] for entry in report["targets"].values()} == {1.0}
+    fixed = read_fixed_network(tmp_path / "run" / "convert" / "network.fixed.safetensors")
+    first, second, third = fixed.layers
+    assert first.membrane_decay_O is not None
+    assert second.current_decay_O is not None
+    assert (second.neuron.bias_filtered, third.neuron.bias_filtered) == (True, False)
+    assert {layer.neuron.refractory for layer in fixed.layers} == {refractory or 0}
+    again = done("import", tmp_path / "run" / "deploy" / "model.nir", "-o", tmp_path / "again")
+    assert again["config"]["train"]["file"].endswith("model.nir")
+    (tmp_path / "data.yaml").write_text(DATA.rsplit("evaluate", 1)[0])
+    found = done("import", path, *said, "--data", tmp_path / "data.yaml", "-o", tmp_path / "all")
+    assert "loihi" not in found["config"]["evaluate"]["targets"]
+
+
 def test_an_imported_run_trains_nothing(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)

@@ -267,7 +267,8 @@ def test_written_out_in_a_dense_layer(
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 4)])
 def test_neurons_without_synapses_get_ones(shape: tuple[int, ...]) -> None:
-    neuron = StepNeuron(shape, 0.5, 2.0, "zero", 0.0, np.zeros(shape))
+    half, none = np.full(shape, 0.5), np.zeros(shape)
+    neuron = StepNeuron(shape, half, 2.0, "zero", none, none)
     graph = chain(neuron, shape=shape)
     after = rewritten(WithoutSynapse(), graph, "n0")
     assert isinstance(after.nodes["n0.identity"], Linear if len(shape) == 1 else Conv2d)
