@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from export.errors import HardspikeError
 from export.files import replacing
 from export.imported.reading import Options
+from export.imported.toolkits.names import TOOLKIT_NAMES, ToolkitName
 from export.network import (
     LIF,
     FixedPointNetwork,
@@ -66,6 +67,8 @@ def import_network(
     input_shape: tuple[int, int, int] | None = None,
     input_max: int | None = None,
     refractory: int | None = None,
+    toolkit: ToolkitName | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> HardSpikeNetwork | FixedPointNetwork:
     """Return the network of a NIR, netx or ONNX file: a NIR file's is in float, others in integers.
 
@@ -73,6 +76,10 @@ def import_network(
     a spike does to the membrane; `readout`; `steps`, T; `input_shape`, (C, H, W); `input_max`, the
     largest input value (1 for spikes); and `refractory`, the steps behind a spike in which a NIR
     file's neurons hold their membrane at its reset.
+
+    `toolkit` is who wrote a NIR file: the network gives that toolkit's spikes where it can, and
+    `hardspike check FILE --from TOOLKIT` says where not. `settings` are keyword arguments of the
+    toolkit's neurons that its files do not hold: `{"norm_input": False}` of sinabs.
 
     Raises:
         HardspikeError: the file is absent, damaged or of another format, leaves something open that
@@ -89,7 +96,10 @@ def import_network(
         if len(input_shape) != 3:
             raise HardspikeError(f"input_shape: found {input_shape}, allowed (C, H, W)")
         shape = (input_shape[0], input_shape[1], input_shape[2])
-    options = Options(dt, reset, readout, steps, shape, None, input_max, refractory)
+    if toolkit not in (None, *TOOLKIT_NAMES):
+        raise HardspikeError(f"toolkit: found {toolkit!r}, allowed {', '.join(TOOLKIT_NAMES)}")
+    said = tuple(f"{name}={value}" for name, value in (settings or {}).items())
+    options = Options(dt, reset, readout, steps, shape, None, input_max, refractory, toolkit, said)
     return _import_network(Path(file), options).network
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from export.errors import HardspikeError
+from export.imported.toolkits.names import ToolkitName
 from export.network import Readout, Reset
 from export.neurons import LONGEST_REFRACTORY
 from hardware.loihi.approximate import Approximation
@@ -234,7 +235,8 @@ class Imported(Model):
     """No training: the network of a file from elsewhere (`hardspike import`).
 
     `sha256` is the file's. `dt` is a step in the file's own unit of time, `input_shape` (C, H, W),
-    `refractory` steps of rest behind a spike; what is None the file says itself.
+    `refractory` steps of rest behind a spike; what is None the file says itself. `toolkit` is who
+    wrote it, `settings` are NAME=VALUE of its neurons that it does not hold.
     """
 
     method: Literal["imported"]
@@ -245,6 +247,8 @@ class Imported(Model):
     readout: Readout | None = None
     input_shape: tuple[Positive, Positive, Positive] | None = None
     refractory: Annotated[int, Field(ge=1, le=LONGEST_REFRACTORY)] | None = None
+    toolkit: ToolkitName | None = None
+    settings: tuple[str, ...] = ()
 
 
 class ConvertSettings(Model):

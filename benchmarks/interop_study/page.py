@@ -18,9 +18,10 @@ Four toolkits and NIR, then [files of lava-dl](#files-of-lava-dl),
 
 A network is run twice on the same input, {count} recordings of {steps} steps: where it comes
 from, and from its file on the other side. *Theirs to ours* is a toolkit's network, its own export
-and `hardspike import`, told the toolkit's step and that resets are to v_reset. *Ours to theirs* is
-our file in the toolkit's reader, as written and, where that helps, prepared. Every spike of every
-layer is compared, of readouts the membrane. Where they differ the smallest set of known departures
+and `hardspike import`, told the toolkit's step and that resets are to v_reset; then told
+`--from TOOLKIT`, and what the network's user knows of it. *Ours to theirs* is our file in the
+toolkit's reader, as written and, where that helps, prepared. Every spike of every layer is
+compared, of readouts the membrane. Where they differ the smallest set of known departures
 from NIR's plain reading is searched with which all of them are equal; so each one named is needed,
 and together they suffice. A float32 decision whose membrane in float64 is within 1e-5 of the
 threshold is rounding, and is counted as such.
@@ -62,7 +63,7 @@ def _summary(study: Study) -> list[Row]:
             "direction",
             "equal",
             "reason named",
-            "… equal with options of the import",
+            "… equal with `--from`",
             "refused",
             "… by the import",
             "unexplained",
@@ -96,8 +97,12 @@ def verdict(cell: Cell) -> str:
             return "equal"
         case "explained":
             words = [*cell.changes]
+            if cell.cause:
+                words.append("refused without `--from`")
             if cell.options:
                 words.append(f"**equal with `{cell.options}`**")
+            elif cell.told:
+                words.append(f"with `{cell.told}` {_told(cell)}")
             if cell.rounded:
                 words.append(f"rounding ({cell.rounded}, within {cell.margin:.0e})")
             return "equal but for: " + ", ".join(words)
@@ -106,6 +111,14 @@ def verdict(cell: Cell) -> str:
             return f"refused – {_inert(cell.cause)}{named}"
         case "unexplained":
             return f"**unexplained** – {_inert(cell.cause)}"
+
+
+def _told(cell: Cell) -> str:
+    """Return how a cell comes out that `--from` does not make equal."""
+    says = f"`check` says {_inert(cell.check)}"
+    if cell.told_differing is None:
+        return f"refused: {says}"
+    return f"{cell.told_differing:,} differ, first at {cell.told_first}, of which {says}"
 
 
 def _inert(text: str) -> str:

@@ -46,7 +46,9 @@ class Reading:
     what is left above the threshold is taken down by one more for the next step's decision.
     `late_in_cycles` has it so in neurons alone whose spikes come back to them.
     `at_threshold` fires at v = v_threshold too, `many_spikes` trunc(v / v_threshold) times.
-    `floor` keeps the membrane above −v_threshold. An IF node keeps `if_keeps` of it a step.
+    Membranes start at v_leak where `starts_at_leak`, else at 0; `hidden_v_reset` is a v_reset of
+    which the file says nothing. `floor` keeps the membrane above −v_threshold. An IF node keeps
+    `if_keeps` of it a step.
     """
 
     dt: float
@@ -63,6 +65,8 @@ class Reading:
     floor: bool = False
     if_keeps: float = 1.0
     ignored_r: bool = False
+    starts_at_leak: bool = False
+    hidden_v_reset: float = 0.0
 
 
 @dataclass
@@ -119,7 +123,11 @@ def evaluate(
     """
     nodes, order, sources, cut = _plan(graph)
     states = {
-        name: State(_none_yet(len(inputs_BTN), nodes[name]), name in cut)
+        name: State(
+            _none_yet(len(inputs_BTN), nodes[name]),
+            name in cut,
+            nodes[name].v_leak if reading.starts_at_leak and _leaks(nodes[name]) else 0.0,
+        )
         for name in order
         if isinstance(nodes[name], NEURONS)
     }
@@ -139,6 +147,10 @@ def evaluate(
     outputs = {name: np.stack(steps, axis=1) for name, steps in seen.items()}
     doubts = {} if given is None else {name: _doubt(margins[name]) for name in given}
     return Evaluation(outputs, doubts)
+
+
+def _leaks(node: Any) -> bool:
+    return not isinstance(node, nir.IF | nir.I)
 
 
 def _none_yet(recordings: int, node: Any) -> Array | float:
@@ -295,7 +307,8 @@ def _reset(membrane: Array, spikes: Array, node: Any, reading: Reading, late: st
         if reading.reset == "subtract":
             membrane = membrane - spikes * node.v_threshold
         else:
-            membrane = np.where(spikes > 0, node.v_reset, membrane)
+            rest = reading.hidden_v_reset or node.v_reset
+            membrane = np.where(spikes > 0, rest, membrane)
     if reading.floor:
         membrane = np.maximum(membrane, -node.v_threshold)
     return np.asarray(membrane)

@@ -32,11 +32,15 @@ class Cell(Record):
 
     `equal`: every spike is, under NIR's plain reading. `explained`: not so, but with `changes`, the
     smallest set of known departures, all but `rounded` decisions, which lie within `margin` of the
-    threshold; where it has a cause too, that is the import's refusal without `options`. `refused`:
+    threshold; where it has a cause too, that is the import's refusal unless `told`. `refused`:
     `cause` says by whom, at what stage and why. `unexplained` is a fault of this study. `places`
     were compared and `differing` of them differ, first at `first`.
-    `prepared` is the rewrite of the file, where it is not as written. `options` are those of
-    `hardspike import` with which it gives the toolkit's spikes, where there are such.
+    `prepared` is the rewrite of the file, where it is not as written.
+
+    A toolkit's file is imported a second time, `told` who wrote it: `--from`, and what its user
+    knows. `options` are the same where every spike is then the toolkit's. Where not,
+    `told_differing` places differ, first at `told_first` (None: refused), and `check` is what
+    `hardspike check` prints of that node.
     """
 
     toolkit: str
@@ -45,7 +49,11 @@ class Cell(Record):
     status: Status
     prepared: str = ""
     changes: tuple[str, ...] = ()
+    told: str = ""
     options: str = ""
+    told_differing: int | None = None
+    told_first: str = ""
+    check: str = ""
     rounded: int = 0
     margin: float = 0.0
     places: int = 0
@@ -70,7 +78,7 @@ def count(cells: tuple[Cell, ...]) -> dict[str, int]:
     found = dict.fromkeys(COUNTED, 0)
     for cell in cells:
         found[cell.status] += 1
-        found["equal_with_options"] += bool(cell.options)
+        found["equal_with_options"] += bool(cell.options) and cell.status != "equal"
         found["refused_here"] += cell.status == "refused" and cell.cause.startswith(HERE)
     return found
 
@@ -86,10 +94,17 @@ def counts(study: Study) -> dict[str, Any]:
     }
 
 
+def told_from_headline(cells: tuple[Cell, ...]) -> dict[str, int]:
+    """Return how many files were imported with `--from`, and how many gave the toolkit's spikes."""
+    told = [cell for cell in cells if cell.told]
+    return {"files": len(told), "equal": sum(bool(cell.options) for cell in told)}
+
+
 def headline(study: Study) -> dict[str, Any]:
     """Return the figures of the whole study; None for a part that has not been run."""
     return {
         "matrix": {"cells": len(study.cells), **count(study.cells)},
+        "told_from": told_from_headline(study.cells),
         "netx_files": netx_headline(study.netx),
         "hostile_files": hostile_headline(study.hostile),
         "cnn_sinabs": sinabs_headline(study.sinabs),

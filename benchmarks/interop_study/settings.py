@@ -6,12 +6,15 @@ it (`explain`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.interop_study.reading import Reading
 from benchmarks.study.packages import Packages
+from export.imported.toolkits.names import ToolkitName
+from export.imported.toolkits.reasons import REASONS
+from export.network import Reset
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = Path(__file__).with_name("toolkits")
@@ -27,12 +30,18 @@ class Change:
     name: str
     text: str
     fields: Mapping[str, Any]
-    option: str = ""
-    """What tells `hardspike import` of it, where anything does."""
 
     def applied(self, reading: Reading) -> Reading:
         """Return the reading with this departure."""
         return replace(reading, **self.fields)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a user of a network knows and its file does not say: the reset, and settings."""
+
+    reset: Reset = "zero"
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,15 @@ class Toolkit:
 
     `dt` is the step in seconds that its files are written with. `reads_dt` is the step that its
     reader takes whatever the file says, None where it can be told. `changes` are tried in order.
+    `built` says how a network's neurons are set where that is not a reset to zero and defaults.
     """
 
-    name: str
+    name: ToolkitName
     title: str
     dt: float
     reads_dt: float | None
     changes: tuple[Change, ...]
+    built: Mapping[str, Built] = field(default_factory=dict)
 
     @property
     def worker(self) -> Path:
@@ -60,65 +71,32 @@ class Toolkit:
         return Packages(self.name, WORKERS / f"{self.name}.requirements.txt")
 
 
-SUBTRACT = Change("subtract", "resets by subtraction", {"reset": "subtract"}, "--reset subtract")
-NO_RESET = Change("no-reset", "does not reset at all", {"reset": "none"})
-AFTER_LEAK = Change(
-    "late-reset",
-    "subtracts at the next step, after its leak",
-    {"reset": "subtract", "late": "after the leak"},
-)
-LOSES_INPUT = Change(
-    "lost-input", "resets at the next step, whose input is lost with it", {"late": "with its input"}
-)
-LOOP_LOSES_INPUT = Change(
-    "lost-input-in-cycles",
-    "resets recurrent layers at the next step, whose input is lost with it",
-    {"late": "with its input", "late_in_cycles": True},
-)
-LEFT_OVER = Change(
-    "left-over",
-    "takes what a subtraction leaves above the threshold down by one more before it decides",
-    {"late": "what is left"},
-)
-AT_THRESHOLD = Change(
-    "at-threshold", "fires at the threshold, not above it alone", {"at_threshold": True}
-)
-MANY_SPIKES = Change("many-spikes", "fires several spikes in one step", {"many_spikes": True})
-EXPONENTIAL = Change(
-    "exponential", "keeps exp(−dt/τ) of the membrane, not 1 − dt/τ", {"exponential": True}
-)
-WHOLE_INPUT = Change("whole-input", "adds the input itself, not its share", {"whole_input": True})
-ENDLESS = Change(
-    "endless", "writes a decay of 1 as τ = R = ∞, which has no step", {"whole_input": True}
-)
-WHOLE_READOUT = Change(
-    "whole-readout", "adds a readout's input itself, not its share", {"whole_readout": True}
-)
-WHOLE_CURRENT = Change(
-    "whole-current", "adds the spikes themselves to the current", {"whole_current": True}
-)
-HIDDEN_CURRENT = Change(
-    "hidden-current",
-    "has a synaptic current that the file says nothing of",
-    {"hidden_tau_syn": 3.0},
-)
-FLOOR = Change("floor", "keeps the membrane above −threshold", {"floor": True})
+def _known(name: str, **fields: Any) -> Change:
+    """Return a departure that `hardspike check --from` names too."""
+    return Change(name, REASONS[name], fields)
+
+
+SUBTRACT = Change("subtract", "resets by subtraction", {"reset": "subtract"})
+NO_RESET = _known("no-reset", reset="none")
+AFTER_LEAK = _known("late-reset", reset="subtract", late="after the leak")
+LOSES_INPUT = _known("lost-input", late="with its input")
+LOOP_LOSES_INPUT = _known("lost-input-in-cycles", late="with its input", late_in_cycles=True)
+LEFT_OVER = _known("left-over", late="what is left")
+AT_THRESHOLD = _known("at-threshold", at_threshold=True)
+MANY_SPIKES = _known("many-spikes", many_spikes=True)
+EXPONENTIAL = _known("exponential", exponential=True)
+WHOLE_INPUT = _known("whole-input", whole_input=True)
+ENDLESS = _known("endless", whole_input=True)
+WHOLE_READOUT = _known("whole-readout", whole_readout=True)
+WHOLE_CURRENT = _known("whole-current", whole_current=True)
+HIDDEN_CURRENT = _known("hidden-current", hidden_tau_syn=3.0)
+FLOOR = _known("floor", floor=True)
+UNIT_STEP = _known("unit-step", dt=1.0)
+STEP_SQUARED = _known("step-squared", dt=1e-6)
+START_AT_LEAK = _known("start-at-leak", starts_at_leak=True)
+UNWRITTEN_RESET = _known("unwritten-reset", hidden_v_reset=-0.25)
 IGNORED_R = Change("ignored-r", "takes R for 1 whatever the file says", {"ignored_r": True})
 LEAKY_IF = Change("leaky-if", "gives IF nodes a leak, 0.9 a step", {"if_keeps": 0.9})
-
-
-UNIT_STEP = Change(
-    "unit-step",
-    "adds an IF node's input whole; a step of 1 s makes up for it",
-    {"dt": 1.0},
-    "--dt 1",
-)
-STEP_SQUARED = Change(
-    "step-squared",
-    "writes dt·τ for τ; a step of dt² = 1e-6 s makes up for it",
-    {"dt": 1e-6},
-    "--dt 1e-06",
-)
 
 
 def fixed_step(seconds: float) -> Change:
@@ -129,6 +107,9 @@ def fixed_step(seconds: float) -> Change:
         {"dt": seconds},
     )
 
+
+_AT_ONCE = ("reset_delay=False",)
+_ONE_SPIKE = Built("zero", ("spike_fn=SingleSpike",))
 
 TOOLKITS: tuple[Toolkit, ...] = (
     Toolkit(
@@ -147,6 +128,22 @@ TOOLKITS: tuple[Toolkit, ...] = (
             LEAKY_IF,
             fixed_step(1e-4),
         ),
+        {
+            **dict.fromkeys(
+                (
+                    "conv-pool-subtract",
+                    "cuba-subtract",
+                    "dense-if-subtract",
+                    "dense-lif-subtract",
+                    "recurrent-subtract",
+                ),
+                Built("subtract"),
+            ),
+            "dense-lif-subtract-at-once": Built("subtract", _AT_ONCE),
+            "cuba-at-once": Built("zero", _AT_ONCE),
+            "cuba-bias": Built("zero", _AT_ONCE),
+            "recurrent-at-once": Built("zero", _AT_ONCE),
+        },
     ),
     Toolkit(
         "norse",
@@ -157,9 +154,12 @@ TOOLKITS: tuple[Toolkit, ...] = (
             SUBTRACT,
             UNIT_STEP,
             WHOLE_CURRENT,
+            START_AT_LEAK,
+            UNWRITTEN_RESET,
             IGNORED_R,
             STEP_SQUARED,
         ),
+        {"dense-lif-subtract": Built("subtract")},
     ),
     Toolkit("spikingjelly", "SpikingJelly", 1e-4, None, (AT_THRESHOLD,)),
     Toolkit(
@@ -178,5 +178,14 @@ TOOLKITS: tuple[Toolkit, ...] = (
             FLOOR,
             fixed_step(1.0),
         ),
+        {
+            **dict.fromkeys(("dense-lif", "dense-if", "dense-if-floor", "readout"), _ONE_SPIKE),
+            "dense-lif-whole-input": Built("zero", (*_ONE_SPIKE.settings, "norm_input=False")),
+            "dense-lif-subtract": Built("subtract", _ONE_SPIKE.settings),
+            "cuba": Built("zero", (*_ONE_SPIKE.settings, "tau_syn=3")),
+            "dense-lif-many-spikes": Built("subtract"),
+            "dense-if-many-spikes": Built("subtract"),
+            "conv-pool-inferred": Built("subtract"),
+        },
     ),
 )

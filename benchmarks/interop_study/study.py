@@ -11,15 +11,22 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from benchmarks.interop_study.explain import difference, explain
-from benchmarks.interop_study.importer import run_imported
+from benchmarks.interop_study.importer import (
+    as_built,
+    check_says,
+    in_words,
+    plainly,
+    run_imported,
+)
 from benchmarks.interop_study.ours import DT, NETWORKS, PREPARATIONS, STEPS
 from benchmarks.interop_study.reading import Reading, evaluate, fires, read_graph
 from benchmarks.interop_study.record import HERE, Cell, Study
-from benchmarks.interop_study.settings import COUNT, SEED, TOOLKITS, Toolkit
+from benchmarks.interop_study.settings import COUNT, SEED, TOOLKITS, Built, Toolkit
 from benchmarks.interop_study.workers import Answer, Job, run_jobs
 from benchmarks.study.packages import PackagesUnavailableError
 from export.errors import HardspikeError
-from export.network import Array, HardSpikeNetwork, Reset
+from export.imported.toolkits.reasons import REASONS
+from export.network import Array, HardSpikeNetwork
 from export.nir_graph import write_nir
 from hardware.reference import run_float
 
@@ -133,15 +140,15 @@ def _theirs(toolkit: Toolkit, answer: Answer) -> Cell:
     inputs, modules = answer.tensors()
     theirs, told = by_node(graph, modules), Reading(toolkit.dt)
     try:
-        ours = run_imported(answer.graph_path, inputs, toolkit.dt)
+        ours = run_imported(answer.graph_path, inputs, plainly(toolkit.dt))
     except HardspikeError as error:
         cause = f"{HERE}{str(error).replace(str(answer.graph_path), answer.graph_path.name)}"
         found = _compared(cell, graph, inputs, theirs, None, toolkit, told)
-        found = _with_options(found, answer, toolkit)
-        status = found.status if found.options else "refused"
+        found = told_from(found, answer, toolkit)
+        status = "refused" if found.told_differing is None else found.status
         return found.model_copy(update={"status": status, "cause": cause})
     found = _compared(cell, graph, inputs, theirs, ours, toolkit, told)
-    return _with_options(found, answer, toolkit)
+    return told_from(found, answer, toolkit)
 
 
 def by_node(graph: Any, modules: Mapping[str, Array]) -> dict[str, Array]:
@@ -237,25 +244,40 @@ def _compared(
     )
 
 
-def _with_options(cell: Cell, answer: Answer, toolkit: Toolkit) -> Cell:
-    """Tell the import what explains a cell, where it can be told, and see that it was so.
+def told_from(cell: Cell, answer: Answer, toolkit: Toolkit) -> Cell:
+    """Tell the import who wrote a cell's file, and what its user knows besides.
 
-    A file that it refuses with these options too stays as it is.
+    `options` are those with which the spikes are equal; where they are not, `check` is what
+    `hardspike check` then prints of the node that parts first, and it must name all departures.
     """
-    changes = [change for change in toolkit.changes if change.name in cell.changes]
-    if not changes or not all(change.option for change in changes):
-        return cell
-    reading = Reading(toolkit.dt)
-    for change in changes:
-        reading = change.applied(reading)
+    options = as_built(toolkit, toolkit.built.get(answer.job.name, Built()))
     graph = read_graph(answer.graph_path)
     inputs, modules = answer.tensors()
-    reset: Reset = "subtract" if reading.reset == "subtract" else "zero"
+    said: dict[str, Any] = {"told": in_words(options)}
     try:
-        ours = run_imported(answer.graph_path, inputs, reading.dt, reset)
+        ours = run_imported(answer.graph_path, inputs, options)
     except HardspikeError:
-        return cell
-    if difference(graph, ours, by_node(graph, modules)).differing > cell.rounded:
-        cause = "the import gives other spikes with the options that should make them equal"
+        node, differing = "", None
+    else:
+        found = difference(graph, ours, by_node(graph, modules))
+        if found.differing <= cell.rounded:
+            return cell.model_copy(update={**said, "told_differing": 0, "options": said["told"]})
+        node, differing = found.first.rpartition(",")[0], found.differing
+        said["told_first"] = found.first
+    says = check_says(answer.graph_path, options, node)
+    cell = cell.model_copy(update={**said, "told_differing": differing, "check": says})
+    if unnamed := unnamed_reasons(cell):
+        cause = f"`check {said['told']}` does not name {', '.join(unnamed)}"
         return cell.model_copy(update={"status": "unexplained", "cause": cause})
-    return cell.model_copy(update={"options": " ".join(change.option for change in changes)})
+    return cell
+
+
+def unnamed_reasons(cell: Cell) -> list[str]:
+    """Return the departures of a cell that neither its options nor `check` names.
+
+    With the toolkit told a cell that was equal has no reason to part.
+    """
+    if cell.status == "equal":
+        return ["why"]
+    known = [name for name in cell.changes if name in REASONS]
+    return [name for name in known if name not in cell.check]

@@ -10,7 +10,7 @@ The network is held to `evaluate_graph`, which knows nothing of rewrites, on ran
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,7 +33,14 @@ from export.imported.graph import (
     kind_of,
 )
 from export.imported.lower import Lowered, lower
-from export.imported.reading import Options, Settled, never_firing, read_by, resting, settle
+from export.imported.reading import (
+    Options,
+    Settled,
+    never_firing,
+    read_settled,
+    settle,
+    with_toolkit,
+)
 from export.imported.recordings_axis import without_recordings_axis
 from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
@@ -108,11 +115,13 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
     Raises:
         HardspikeError: file and user say different things, or one of them something unheard of.
     """
-    graph = never_firing((whole := without_recordings_axis(graph)).graph)
+    whole = without_recordings_axis(graph)
+    graph = written = never_firing(whole.graph)
+    options = with_toolkit(graph, options)
     settled, faults = _settled(graph, options)
-    faults += [*whole.faults, *graph_faults(graph)]
-    graph = resting(read_by(graph, settled.base.readout), settled.reset, options.refractory)
-    applied = list(whole.applied)
+    read = read_settled(graph, options, settled)
+    graph, applied = read.graph, [*whole.applied, *read.applied]
+    faults += [*whole.faults, *graph_faults(graph), *read.remarks]
     lowered: Lowered | None = None
     if not any(fault.stops for fault in graph_faults(graph)):
         try:
@@ -125,7 +134,8 @@ def check_graph(graph: Graph, options: Options, run: Run) -> Checked:
             known = {(fault.node, fault.says) for fault in faults}
             blamed = [one for line in str(error).splitlines() for one in _blamed(graph, line)]
             faults += [fault for fault in blamed if (fault.node, fault.says) not in known]
-    rows = _rows(graph, faults, applied, lowered)
+    faults = [replace(fault, node=_maker(written, fault.node)) for fault in faults]
+    rows = _apart(_rows(written, faults, applied, lowered), read.apart)
     if lowered is None:
         return Checked(rows, None, "Not compared: the graph has no network in the contract")
     if any(fault.stops for fault in faults):
@@ -231,6 +241,20 @@ def _row(
     if said:
         return Row(name, kind, "equivalent", ", ".join(dict.fromkeys(said)), remarks)
     return Row(name, kind, "exact", "", remarks)
+
+
+def _apart(rows: tuple[Row, ...], apart: Mapping[str, str]) -> tuple[Row, ...]:
+    """Return the rows with what the toolkit does otherwise in the first place."""
+    return tuple(
+        replace(row, status="approximated", says=apart[row.node], remarks=_moved(row))
+        if row.node in apart and row.is_equal
+        else row
+        for row in rows
+    )
+
+
+def _moved(row: Row) -> tuple[str, ...]:
+    return (row.says, *row.remarks) if row.says else row.remarks
 
 
 def _compared(

@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,15 @@ from export.imported.nir_reader import read_nir_graph
 from export.imported.recordings_axis import without_recordings_axis
 from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
+from export.imported.toolkits.names import ToolkitName
+from export.imported.toolkits.read_as import (
+    TOOLKITS,
+    ReadGraph,
+    read_as,
+    settings_of,
+    step_and_reset,
+)
+from export.imported.toolkits.toolkit import Told
 from export.metadata import TIME_BASE
 from export.network import READOUTS, RESETS, Readout, Reset, Shape
 
@@ -29,6 +39,7 @@ class Options:
     `dt` is a step in the file's own unit of time (seconds, in NIR; toolkits whose neurons count
     steps write constants for dt = 1). `seconds` is the step of the recordings, `steps` is T.
     `refractory` is how many steps a spike holds a membrane at v_reset, for which NIR has no field.
+    `toolkit` is who wrote it, `settings` are NAME=VALUE of its neurons that the file does not hold.
     """
 
     dt: float | None = None
@@ -39,6 +50,8 @@ class Options:
     seconds: float | None = None
     input_max: int | None = None
     refractory: int | None = None
+    toolkit: ToolkitName | None = None
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,13 +65,17 @@ class Settled:
 
 @dataclass(frozen=True, eq=False)
 class ImportedGraph:
-    """A file's graph, what was rewritten, and the network that came of it."""
+    """A file's graph, what was rewritten, and the network that came of it.
+
+    `apart` is what the toolkit that wrote the file does otherwise all the same, by node.
+    """
 
     graph: Graph
     settled: Settled
     rewritten: Graph
     applied: tuple[Applied, ...]
     lowered: Lowered
+    apart: Mapping[str, str] = field(default_factory=dict)
 
 
 def import_nir(path: Path, options: Options) -> ImportedGraph:
@@ -72,8 +89,10 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
     graph = never_firing(whole.graph)
     try:
         check_faults(whole.faults)
+        options = with_toolkit(graph, options)
         settled = settle(graph, options)
-        graph = resting(read_by(graph, settled.base.readout), settled.reset, options.refractory)
+        read = read_settled(graph, options, settled)
+        graph = read.graph
         check_numbers(graph)
         with np.errstate(over="raise", invalid="raise"):
             rewritten, applied = rewrite_graph(graph, settled.dt, settled.reset)
@@ -82,7 +101,38 @@ def import_nir(path: Path, options: Options) -> ImportedGraph:
         raise HardspikeError(f"{path}: numbers too large for a step ({error})") from error
     except HardspikeError as error:
         raise HardspikeError(*(f"{path}: {line}" for line in str(error).splitlines())) from error
-    return ImportedGraph(graph, settled, rewritten, (*whole.applied, *applied), lowered)
+    done = (*whole.applied, *read.applied, *applied)
+    return ImportedGraph(graph, settled, rewritten, done, lowered, read.apart)
+
+
+def with_toolkit(graph: Graph, options: Options) -> Options:
+    """Return the options with the step and the reset of the toolkit that wrote the file.
+
+    Raises:
+        HardspikeError: the file cannot be the toolkit's, or the user says other than it does.
+    """
+    if options.toolkit is None:
+        if options.settings:
+            raise HardspikeError("--setting: found without --from, allowed with it")
+        return options
+    toolkit = TOOLKITS[options.toolkit]
+    settings_of(toolkit, options.settings)
+    dt, reset = step_and_reset(graph, toolkit, options.dt, options.reset)
+    return replace(options, dt=dt, reset=reset)
+
+
+def read_settled(graph: Graph, options: Options, settled: Settled) -> ReadGraph:
+    """Return the graph as its readout, its toolkit and a refractory period have it.
+
+    Raises:
+        HardspikeError: as `read_by`, `read_as` and `resting`.
+    """
+    read = ReadGraph(read_by(graph, settled.base.readout))
+    if options.toolkit is not None:
+        toolkit = TOOLKITS[options.toolkit]
+        told = Told(settled.dt, settled.reset, *settings_of(toolkit, options.settings))
+        read = read_as(read.graph, toolkit, told)
+    return replace(read, graph=resting(read.graph, settled.reset, options.refractory))
 
 
 def shaped(graph: Graph, shape: Shape | None) -> Graph:

@@ -70,7 +70,11 @@ def carry_out(arguments: argparse.Namespace) -> None:
 
 def _table(rows: "Sequence[Row]") -> list[Sequence[str]]:
     lines: list[Sequence[str]] = [("node", "kind", "what becomes of it")]
-    for row in rows:
-        says = f"{row.status}: {row.says}" if row.says else row.status
-        lines.append((row.node, row.kind, "; ".join([says, *row.remarks])))
+    lines += [(row.node, row.kind, row_text(row)) for row in rows]
     return lines
+
+
+def row_text(row: "Row") -> str:
+    """Return what a row says besides its node: what becomes of it, then remarks."""
+    says = f"{row.status}: {row.says}" if row.says else row.status
+    return "; ".join([says, *row.remarks])

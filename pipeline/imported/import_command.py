@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from export.errors import HardspikeError
 from export.files import read_json, sha256
+from export.imported.toolkits.names import TOOLKIT_NAMES
 from export.network import READOUTS, RESETS
 from export.neurons import LONGEST_REFRACTORY
 from hardware.loihi.approximate import Approximation
@@ -43,6 +44,21 @@ def add_file_arguments(command: argparse.ArgumentParser) -> None:
 
 def add_options(command: argparse._ActionsContainer) -> None:
     """Declare what a user may have to say of a file."""
+    command.add_argument(
+        "--from",
+        choices=TOOLKIT_NAMES,
+        dest="toolkit",
+        help="toolkit that wrote it: says the step, and what its neurons do otherwise than NIR",
+    )
+    command.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="argument of that toolkit's neurons that its files do not hold, as norm_input=False "
+        "of sinabs; may be given again",
+    )
     command.add_argument(
         "--dt",
         type=positive,
@@ -90,6 +106,8 @@ def options_of(arguments: argparse.Namespace) -> "Options":
         arguments.steps,
         arguments.input_shape,
         refractory=arguments.refractory,
+        toolkit=arguments.toolkit,
+        settings=tuple(arguments.settings),
     )
 
 
@@ -127,6 +145,8 @@ def _config(arguments: argparse.Namespace) -> Config:
             "readout": arguments.readout,
             "input_shape": arguments.input_shape,
             "refractory": arguments.refractory,
+            "toolkit": arguments.toolkit,
+            "settings": arguments.settings,
         }
     }
     from pipeline.imported.reading import import_network

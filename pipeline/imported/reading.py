@@ -66,6 +66,8 @@ def _onnx(path: Path, options: Options) -> FixedPointNetwork:
 
 
 def _check_steps_of_its_own(path: Path, options: Options, kind: str) -> None:
+    if options.toolkit is not None or options.settings:
+        raise HardspikeError(f"{path}: --from: found one, and {kind} files are read as they are")
     for name in ("dt", "reset", "refractory"):
         if getattr(options, name) is not None:
             raise HardspikeError(f"{path}: --{name}: found one, and {kind} has a step of its own")
@@ -151,6 +153,8 @@ def options_of(data: DataSettings, wanted: Imported) -> Options:
         readout=wanted.readout,
         input_shape=wanted.input_shape or options.input_shape,
         refractory=wanted.refractory,
+        toolkit=wanted.toolkit,
+        settings=wanted.settings,
     )
 
 

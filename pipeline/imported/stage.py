@@ -30,6 +30,8 @@ def import_stage(config: Config, folder: Path, reporter: Reporter) -> list[str]:
     write_json(folder / COST, _cost())
     layers = ", ".join(layer.name for layer in network.layers)
     reporter.line(f"import    {len(network.layers)} layers ({layers}), readout {network.readout}")
+    for node, says in ({} if found.graph is None else found.graph.apart).items():
+        reporter.line(f"import    {node} differs from its toolkit: {says}")
     return [name, COST, *write_history([], folder, tensorboard=False)]
 
 

@@ -40,7 +40,7 @@ from benchmarks.interop_study.record import (
     write_study,
 )
 from benchmarks.interop_study.settings import FIGURES, PAGE, ROOT, TOOLKITS, WORKERS
-from benchmarks.interop_study.study import their_networks
+from benchmarks.interop_study.study import their_networks, unnamed_reasons
 from export.errors import HardspikeError
 from tests.end_to_end.conftest import in_process
 from tests.export.imported.nir_files import lif, small_cnn, write
@@ -65,6 +65,8 @@ def test_the_readme_says_what_is_on_record(study: Study) -> None:
     matrix, cnn = headline(study)["matrix"], headline(study)["cnn_sinabs"]
     statuses = [str(matrix[key]) for key in ("equal", "explained", "refused", "unexplained")]
     assert f"| {' / '.join(statuses)} of {matrix['cells']} |" in readme
+    told = headline(study)["told_from"]
+    assert f"| {told['equal']} of {told['files']} |" in readme
     netx = headline(study)["netx_files"]
     lava = netx["through_lava"]
     found = f"{netx['equal']} of {netx['tried']} / {lava['equal']} of {lava['tried']}"
@@ -221,7 +223,9 @@ def test_every_toolkit_has_both_directions_of_every_network(study: Study) -> Non
 
 
 def test_no_difference_is_silent(study: Study) -> None:
-    known = {toolkit.name: {one.name for one in toolkit.changes} for toolkit in TOOLKITS}
+    known: dict[str, set[str]] = {
+        toolkit.name: {one.name for one in toolkit.changes} for toolkit in TOOLKITS
+    }
     for cell in study.cells:
         assert cell.status != "unexplained", cell
         assert set(cell.changes) <= known[cell.toolkit]
@@ -231,6 +235,40 @@ def test_no_difference_is_silent(study: Study) -> None:
             assert cell.places
             assert (cell.status == "equal") == (cell.differing == 0)
             assert (cell.status == "explained") == bool(cell.changes or cell.rounded)
+
+
+def test_what_differs_though_the_toolkit_is_told_is_named_by_check(study: Study) -> None:
+    """The reasons of the study are those of `check`, word for word."""
+    theirs = [cell for cell in study.cells if cell.direction == "theirs to ours"]
+    exported = [cell for cell in theirs if cell.status != "refused"]
+    for cell in exported:
+        assert cell.told.startswith(f"--from {cell.toolkit} --reset ")
+        assert bool(cell.options) == (cell.told_differing == 0)
+        if not cell.options:
+            assert cell.changes
+            assert cell.told_first
+            assert not unnamed_reasons(cell)
+    assert {cell.options for cell in exported} > {""}
+    assert not any(cell.told for cell in study.cells if cell.direction == "ours to theirs")
+
+
+def test_a_reason_that_check_does_not_name_is_a_fault() -> None:
+    cell = Cell(
+        toolkit="sinabs",
+        direction="theirs to ours",
+        network="a",
+        status="explained",
+        changes=("subtract", "many-spikes", "floor"),
+        told="--from sinabs --reset subtract",
+        told_differing=3,
+        told_first="lif1, step 2",
+        check="approximated: many-spikes (one)",
+    )
+    assert unnamed_reasons(cell) == ["floor"]
+    assert unnamed_reasons(cell.model_copy(update={"status": "equal"})) == ["why"]
+    assert "3 differ, first at lif1, step 2, of which `check` says `approximated" in verdict(cell)
+    refused = cell.model_copy(update={"told_differing": None, "check": "node a: no"})
+    assert "refused: `check` says `node a: no`" in verdict(refused)
 
 
 def test_the_worked_versions_are_those_that_are_pinned(study: Study) -> None:

@@ -52,6 +52,39 @@ def test_what_its_files_do_not_say_is_named(
     assert cell.differing > 0
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        *("dense-lif", "dense-lif-subtract", "dense-if", "dense-if-subtract", "conv-pool", "cuba"),
+        *("cuba-at-once", "cuba-bias", "recurrent", "recurrent-subtract", "recurrent-at-once"),
+    ],
+)
+def test_told_who_wrote_it_its_spikes_are_ours(
+    network: str, cells: dict[tuple[str, str, str], Cell]
+) -> None:
+    cell = cells["theirs to ours", network, ""]
+    assert cell.told_differing == 0, cell
+    assert cell.options.startswith("--from snntorch --reset ")
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        ("dense-lif-subtract-at-once", "approximated: left-over"),
+        ("dense-lif-no-reset", 'no-reset (reset_mechanism="none" is not in the file'),
+        ("conv-pool-subtract", "approximated: late-reset"),
+        ("cuba-subtract", "approximated: late-reset"),
+    ],
+)
+def test_what_differs_even_so_is_named_by_check(
+    network: str, says: str, cells: dict[tuple[str, str, str], Cell]
+) -> None:
+    cell = cells["theirs to ours", network, ""]
+    assert cell.told_differing
+    assert not cell.options
+    assert says in cell.check
+
+
 @pytest.mark.parametrize("network", ["dense-lif", "conv"])
 def test_it_reads_our_files_with_a_step_of_its_own(
     network: str, cells: dict[tuple[str, str, str], Cell]

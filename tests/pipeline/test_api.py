@@ -72,7 +72,7 @@ def test_files_in_integers_are_taken_as_they_are(kind: str, tmp_path: Path) -> N
         convert(cast(HardSpikeNetwork, found))
     with pytest.raises(HardspikeError, match=r"steps: found \d+ in the file and 999 given"):
         import_network(tmp_path / kind, steps=999)
-    with pytest.raises(HardspikeError, match=r"--dt: found one, and .* counts in steps"):
+    with pytest.raises(HardspikeError, match=r"--dt: found one, and .* has a step of its own"):
         import_network(tmp_path / kind, dt=1.0)
 
 

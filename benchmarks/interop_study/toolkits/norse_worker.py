@@ -21,6 +21,7 @@ from norse.torch.module.lif_box import LIFBoxCell
 from torch import nn
 
 DT = 1e-3
+LEAK, RESET = 0.125, -0.25
 
 
 def built(
@@ -56,29 +57,35 @@ def _each(value: float, *shape: int) -> Any:
     return torch.full(shape, value)
 
 
-def lif(count: int, reset: Any = reset_value) -> Any:
+def lif(count: int, reset: Any = reset_value, *, v_leak: float = 0.0, v_reset: float = 0.0) -> Any:
     """Return neurons that keep 0.9 of the membrane a step of 1 ms."""
     return LIFBoxCell(
         LIFBoxParameters(
             tau_mem_inv=_each(100.0, count),
-            v_leak=_each(0.0, count),
+            v_leak=_each(v_leak, count),
             v_th=_each(0.3, count),
-            v_reset=_each(0.0, count),
+            v_reset=_each(v_reset, count),
             reset_method=reset,
         ),
         dt=DT,
     )
 
 
-def dense(random: np.random.Generator, reset: Any = reset_value, *, batched: bool = False) -> Built:
+def dense(
+    random: np.random.Generator,
+    reset: Any = reset_value,
+    *,
+    batched: bool = False,
+    **potentials: float,
+) -> Built:
     """Return two dense layers of `LIFBoxCell`."""
     return built(
         (12,),
         batched=batched,
         fc1=filled(nn.Linear(12, 10), random),
-        lif1=lif(10, reset),
+        lif1=lif(10, reset, **potentials),
         fc2=filled(nn.Linear(10, 5), random),
-        lif2=lif(5, reset),
+        lif2=lif(5, reset, **potentials),
     )
 
 
@@ -179,6 +186,8 @@ NETWORKS = {
     "dense-lif": dense,
     "dense-lif-batched": partial(dense, batched=True),
     "dense-lif-subtract": partial(dense, reset=reset_subtract),
+    "dense-lif-leak": partial(dense, v_leak=LEAK),
+    "dense-lif-v-reset": partial(dense, v_reset=RESET),
     "dense-if": integrate,
     "conv": partial(convolution, pooled=False),
     "conv-inferred": partial(convolution, pooled=False, inferred=True),

@@ -85,15 +85,12 @@ def dense(
     )
 
 
-def convolution(random: np.random.Generator) -> Built:
+def convolution(random: np.random.Generator, **more: Any) -> Built:
     """Return a convolution, average pooling and a dense layer."""
 
     def leaky(*shape: int) -> Any:
         return snntorch.Leaky(
-            beta=_each(0.8, *shape),
-            threshold=_each(1.0, *shape),
-            init_hidden=True,
-            reset_mechanism="zero",
+            beta=_each(0.8, *shape), threshold=_each(1.0, *shape), init_hidden=True, **more
         )
 
     return built(
@@ -171,11 +168,15 @@ NETWORKS = {
     "dense-lif-subtract-at-once": partial(dense, reset_delay=False),
     "dense-lif-scalar": partial(dense, scalar=True),
     "dense-if": partial(dense, beta=1.0, reset_mechanism="zero"),
-    "conv-pool": convolution,
+    "dense-if-subtract": partial(dense, beta=1.0),
+    "conv-pool": partial(convolution, reset_mechanism="zero"),
+    "conv-pool-subtract": convolution,
     "cuba": partial(synaptic, reset_mechanism="zero"),
+    "cuba-subtract": synaptic,
     "cuba-at-once": partial(synaptic, reset_mechanism="zero", reset_delay=False),
     "cuba-bias": partial(synaptic, bias=True, reset_mechanism="zero", reset_delay=False),
     "recurrent": partial(recurrent, reset_mechanism="zero"),
+    "recurrent-subtract": recurrent,
     "recurrent-at-once": partial(recurrent, reset_mechanism="zero", reset_delay=False),
     "dense-lif-no-reset": partial(dense, reset_mechanism="none"),
 }

@@ -141,8 +141,9 @@ def test_thresholds_of_single_neurons_fold_into_weights(tmp_path: Path) -> None:
 )
 def test_what_the_file_leaves_open_is_asked_for(missing: str, line: str, tmp_path: Path) -> None:
     path = write(tmp_path / "cnn.nir", small_cnn())
+    left_open: dict[str, Any] = {missing: None}
     with pytest.raises(HardspikeError) as caught:
-        import_nir(path, replace(SAID, **{missing: None}))
+        import_nir(path, replace(SAID, **left_open))
     assert str(caught.value).startswith(f"{path}: {line}")
 
 
