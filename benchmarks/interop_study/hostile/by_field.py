@@ -30,6 +30,19 @@ def _attribute(key: str, value: Any) -> Edit:
     return edit
 
 
+def _own_neuron(fields: dict[str, Any]) -> Edit:
+    """Make a layer's neuron one that no netx knows, with fields that may not be."""
+
+    def edit(file: Any, random: Random) -> None:
+        neuron = file["layer/1/neuron"]
+        for key, value in {"type": np.array([b"CUBA-OWN"], "S10"), **fields}.items():
+            if key in neuron:
+                del neuron[key]
+            neuron[key] = value
+
+    return edit
+
+
 def _pair(value: float) -> Any:
     whole = np.isfinite(value) and value == int(value)
     return np.full(2, value, np.int64 if whole else np.float64)
@@ -81,6 +94,14 @@ CNN: dict[str, Edit] = {
     "metadata of time": _put("node/metadata/time_base", "\x1b[2Jnever"),
     "metadata of dt": _put("node/metadata/dt", "NaN"),
     "metadata of reset": _put("node/metadata/reset", "T" * 1_000_000),
+    "decays nested": _put(f"{_CNN}/lif1/metadata/decay", _DEEP_JSON),
+    "decays of 10^400": _put(f"{_CNN}/lif1/metadata/decay", f"[{10**400}, 1, 1]"),
+    "decays too many": _put(f"{_CNN}/lif1/metadata/decay", "[0.5" + ", 0.5" * 100_000 + "]"),
+    "rest below 0": _put(f"{_CNN}/lif1/metadata/refractory", "-1"),
+    "rest of 10^400": _put(f"{_CNN}/lif1/metadata/refractory", str(10**400)),
+    "rest of zeros": _put(f"{_CNN}/lif1/metadata/refractory", "0" * 100_000),
+    "rest with escapes": _put(f"{_CNN}/lif1/metadata/refractory", "\x1b[2J3"),
+    "rest of numbers": _put(f"{_CNN}/lif1/metadata/refractory", np.arange(9.0)),
 }
 RECURRENT: dict[str, Edit] = {
     "delay NaN": _put(f"{_CNN}/delay/delay", np.full(4, np.nan)),
@@ -121,6 +142,17 @@ NETX: dict[str, Edit] = {
     "readout": _attribute("readout", "\x07loud"),
     "late by 2^30": _put("layer/3/delay", np.full(6, 1 << 30)),
     "sent 2^30 late": _put("layer/3/axonDelay", np.full(6, 1 << 30)),
+    **{
+        f"rest of {value}": _own_neuron({"refDelay": value})
+        for value in (-1, 0, 1 << 40, np.nan, np.arange(3))
+    },
+    "bias filtered by 2": _own_neuron({"biasFiltered": 2}),
+    "bias filtered by text": _own_neuron({"biasFiltered": "yes"}),
+    "rest beside a subtractive reset": _own_neuron(
+        {"refDelay": 3, "reset": np.array([b"subtract"], "S10")}
+    ),
+    "approximates numbers": _attribute("approximates", np.arange(3.0)),
+    "approximates with escapes": _attribute("approximates", '["\\u001b[2J"]'),
     "no schema's fields": lambda file, random: file.attrs.__delitem__("steps"),
 }
 BLOCKS: dict[str, Edit] = {
