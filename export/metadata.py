@@ -7,6 +7,8 @@ from typing import Any
 from export.network import Network
 
 TIME_BASE = "no layer delay"
+NIR_SCHEMA = "hardspike.nir/1"
+"""Of NIR files that hardspike writes."""
 MIXED_RESETS = "mixed"
 
 

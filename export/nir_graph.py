@@ -32,7 +32,7 @@ import numpy as np
 
 from export.errors import HardspikeError
 from export.files import replacing
-from export.metadata import TIME_BASE, describe
+from export.metadata import NIR_SCHEMA, TIME_BASE, describe
 from export.network import (
     LIF,
     RESETS,
@@ -47,7 +47,6 @@ from export.network import (
 )
 from export.nir_neurons import late_bias, neuron_node, read_neuron
 
-SCHEMA = "hardspike.nir/1"
 _BACK = ".recurrent"
 _OFF_A_STEP = 1e-9
 
@@ -80,7 +79,7 @@ def write_nir(network: HardSpikeNetwork, path: Path) -> None:
     graph = nir.NIRGraph(
         nodes,
         [*itertools.pairwise([*names, "output"]), *back],
-        metadata=describe(network, SCHEMA),
+        metadata=describe(network, NIR_SCHEMA),
         type_check=False,
     )
     with replacing(path) as temporary:
@@ -128,7 +127,7 @@ def read_nir_back(path: Path) -> HardSpikeNetwork:
 
 def _network(graph: Any) -> HardSpikeNetwork:
     metadata = graph.metadata
-    for key, allowed in (("schema", SCHEMA), ("time_base", TIME_BASE)):
+    for key, allowed in (("schema", NIR_SCHEMA), ("time_base", TIME_BASE)):
         if metadata.get(key) != allowed:
             raise HardspikeError(f"{key}: found {metadata.get(key)!r}, allowed {allowed!r}")
     dt, reset = float(metadata["dt"]), metadata.get("reset")

@@ -7,7 +7,6 @@ package runs on it. A graph inside a graph becomes part of the outer one, its no
 
 import json
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -31,6 +30,8 @@ from export.imported.graph import (
     SumPool2d,
     Threshold,
 )
+from export.imported.nir_fields import LARGEST, Fields, decoded, short
+from export.metadata import NIR_SCHEMA
 from export.network import Array, Shape
 from export.neurons import LONGEST_REFRACTORY
 
@@ -74,82 +75,16 @@ def read_nir_graph(path: Path, limit_bytes: int = MOST_BYTES) -> Graph:
         root = file.get("node")
         if not isinstance(root, h5py.Group):
             raise HardspikeError("node: found none, allowed is a NIR file with a graph in it")
-        fields = _Fields(root, "node")
+        fields = Fields(root, "node")
         if (kind := fields.text("type")) != "NIRGraph":
             raise HardspikeError(f"node: type: found {(kind or 'none')[:40]!r}, allowed NIRGraph")
+        metadata = fields.metadata()
+        fields.ours = metadata.get("schema") == NIR_SCHEMA
         nodes, edges = _graph(fields, "")
-        metadata = _metadata(root)
     return Graph(nodes, tuple(dict.fromkeys(edges)), metadata)
 
 
-class _Fields:
-    """The datasets of one node, with faults that name it."""
-
-    def __init__(self, group: Any, name: str) -> None:
-        self.group, self.name = group, name
-
-    def data(self, key: str) -> Any:
-        """Return the data set `key`, or None."""
-        found = self.group.get(key)
-        return found if isinstance(found, h5py.Dataset) else None
-
-    def numbers(self, key: str) -> Array:
-        """Return a floating-point array: float32 as it is, all else as float64."""
-        found = self.data(key)
-        if found is None:
-            raise HardspikeError(f"node {self.name}: {key}: the field is missing")
-        if found.dtype.kind not in "iufb" or found.size == 0:
-            raise HardspikeError(
-                f"node {self.name}: {key}: found {found.dtype} of shape {found.shape}, "
-                "allowed numbers"
-            )
-        values = np.asarray(found[()])
-        return values if values.dtype == np.float32 else values.astype(np.float64)
-
-    def integers(self, key: str, count: int, lowest: int) -> Shape:
-        """Return so many integers; one stands for all."""
-        values = np.atleast_1d(self.numbers(key)).ravel()
-        whole = np.isfinite(values).all() and (values == np.rint(values)).all()
-        if not whole or len(values) not in (1, count) or not _within(values, lowest):
-            raise HardspikeError(
-                f"node {self.name}: {key}: found {_short(values)}, "
-                f"allowed {count} integers from {lowest} to {_LARGEST}"
-            )
-        spread = values if len(values) == count else np.repeat(values, count)
-        return tuple(int(value) for value in spread)
-
-    def text(self, key: str) -> str | None:
-        """Return text, or None where the field is none."""
-        found = self.data(key)
-        if found is None or found.dtype.kind not in "OS" or found.size != 1:
-            return None
-        return _text(np.asarray(found[()]).reshape(())[()])
-
-
-_LARGEST = 1 << 20
-
-
-def _within(values: Array, lowest: int) -> bool:
-    return bool(values.min() >= lowest and values.max() <= _LARGEST)
-
-
-def _short(values: Array) -> str:
-    return " ".join(str(values.tolist()[:4]).split())
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _metadata(group: Any) -> dict[str, str]:
-    found = group.get("metadata")
-    if not isinstance(found, h5py.Group):
-        return {}
-    fields = _Fields(found, "metadata")
-    return {key: text for key in found if (text := fields.text(key)) is not None}
-
-
-def _graph(fields: _Fields, prefix: str) -> tuple[dict[str, Node], list[Edge]]:
+def _graph(fields: Fields, prefix: str) -> tuple[dict[str, Node], list[Edge]]:
     group = fields.group.get("nodes")
     if not isinstance(group, h5py.Group) or len(group) > MOST_NODES:
         count = "no nodes" if not isinstance(group, h5py.Group) else f"{len(group)} nodes"
@@ -162,7 +97,7 @@ def _graph(fields: _Fields, prefix: str) -> tuple[dict[str, Node], list[Edge]]:
             raise HardspikeError(f"node {name[:LONGEST_NAME]}: found no node with a short name")
         if not name.isprintable():
             raise HardspikeError(f"node {name!r}: the name holds characters that do not print")
-        node = _Fields(group[key], name)
+        node = Fields(group[key], name, fields.ours)
         if node.text("type") == "NIRGraph":
             below, inside = _graph(node, f"{name}.")
             inner[name] = Graph(below, tuple(inside))
@@ -198,17 +133,17 @@ def _inlined(
     return whole.nodes, list(whole.edges)
 
 
-def _edges(fields: _Fields, prefix: str) -> list[Edge]:
+def _edges(fields: Fields, prefix: str) -> list[Edge]:
     found = fields.data("edges")
     if found is None or found.dtype.kind not in "OS" or found.ndim != 2 or found.shape[1] != 2:
         raise HardspikeError(f"{fields.name}: edges: found no pairs of names")
     if len(found) > MOST_EDGES:
         raise HardspikeError(f"edges: found {len(found)}, allowed up to {MOST_EDGES}")
-    pairs = [(prefix + _text(one), prefix + _text(two)) for one, two in found[()]]
+    pairs = [(prefix + decoded(one), prefix + decoded(two)) for one, two in found[()]]
     return list(dict.fromkeys(pairs))
 
 
-def _node(fields: _Fields) -> Node:
+def _node(fields: Fields) -> Node:
     kind = fields.text("type")
     match kind:
         case "Input":
@@ -246,20 +181,20 @@ def _node(fields: _Fields) -> Node:
             )
 
 
-def _shape(fields: _Fields) -> Shape | None:
+def _shape(fields: Fields) -> Shape | None:
     """Return the input's shape, None where the file has none."""
     found = fields.data("shape")
     if found is None or found.size == 0 or found.dtype.kind not in "iu":
         return None
     sizes = tuple(int(size) for size in np.atleast_1d(found[()]).ravel())
-    if len(sizes) > 8 or not all(1 <= size <= _LARGEST for size in sizes):
+    if len(sizes) > 8 or not all(1 <= size <= LARGEST for size in sizes):
         raise HardspikeError(
-            f"node {fields.name}: shape: found {_short(np.array(sizes))}, allowed sizes from 1"
+            f"node {fields.name}: shape: found {short(np.array(sizes))}, allowed sizes from 1"
         )
     return sizes
 
 
-def _weight(fields: _Fields, axes: int) -> Array:
+def _weight(fields: Fields, axes: int) -> Array:
     weight = fields.numbers("weight")
     if weight.ndim != axes:
         raise HardspikeError(
@@ -268,9 +203,9 @@ def _weight(fields: _Fields, axes: int) -> Array:
     return weight
 
 
-def _bias(fields: _Fields, outputs: int) -> Array | None:
+def _bias(fields: Fields, outputs: int) -> Array | None:
     """Return a convolution's bias; ours says in the metadata that it had none."""
-    if _metadata(fields.group).get("bias") == "none" or fields.data("bias") is None:
+    if fields.metadata().get("bias") == "none" or fields.data("bias") is None:
         return None
     bias = np.atleast_1d(fields.numbers("bias"))
     if bias.shape != (outputs,):
@@ -280,7 +215,7 @@ def _bias(fields: _Fields, outputs: int) -> Array | None:
     return bias
 
 
-def _conv1d(fields: _Fields) -> Conv1d:
+def _conv1d(fields: Fields) -> Conv1d:
     weight = _weight(fields, 3)
     (stride,), (dilation,) = fields.integers("stride", 1, 1), fields.integers("dilation", 1, 1)
     padding = _padding(fields, weight.shape[2:], (stride,), (dilation,))
@@ -289,7 +224,7 @@ def _conv1d(fields: _Fields) -> Conv1d:
     return Conv1d(weight, _bias(fields, len(weight)), stride, padding[0], dilation, groups)
 
 
-def _conv2d(fields: _Fields) -> Conv2d:
+def _conv2d(fields: Fields) -> Conv2d:
     weight = _weight(fields, 4)
     stride, dilation = (_pair(fields.integers(key, 2, 1)) for key in ("stride", "dilation"))
     padding = _pair(_padding(fields, weight.shape[2:], stride, dilation))
@@ -298,7 +233,7 @@ def _conv2d(fields: _Fields) -> Conv2d:
     return Conv2d(weight, _bias(fields, len(weight)), stride, padding, dilation, groups)
 
 
-def _check_groups(fields: _Fields, weight: Array, groups: int) -> None:
+def _check_groups(fields: Fields, weight: Array, groups: int) -> None:
     if len(weight) % groups:
         raise HardspikeError(
             f"node {fields.name}: groups: found {groups}, "
@@ -306,7 +241,7 @@ def _check_groups(fields: _Fields, weight: Array, groups: int) -> None:
         )
 
 
-def _padding(fields: _Fields, kernel: Shape, stride: Shape, dilation: Shape) -> Shape:
+def _padding(fields: Fields, kernel: Shape, stride: Shape, dilation: Shape) -> Shape:
     """Return the padding of each side, for the words `valid` and `same` too."""
     word = fields.text("padding")
     if word is None:
@@ -326,7 +261,7 @@ def _pair(values: Shape) -> tuple[int, int]:
     return values[0], values[1]
 
 
-def _neuron(fields: _Fields, kind: str) -> Neuron:
+def _neuron(fields: Fields, kind: str) -> Neuron:
     wanted = _NEURONS[kind]
     found = {key: fields.numbers(key) for key in ("r", *wanted)}
     if "v_threshold" in wanted:
@@ -346,27 +281,33 @@ def _neuron(fields: _Fields, kind: str) -> Neuron:
                 f"node {fields.name} ({kind}): {key}: found shape {value.shape}, allowed {shape}"
             )
     found = {key: np.broadcast_to(value, shape) for key, value in found.items()}
-    metadata = _metadata(fields.group)
     return Neuron(
         kind,
         **found,
-        decay=_shares(metadata.get("decay"), shape),
-        current_decay=_shares(metadata.get("current_decay"), shape),
-        refractory=_refractory(fields, metadata.get("refractory", "0")),
+        decay=_shares(fields, "decay", shape),
+        current_decay=_shares(fields, "current_decay", shape),
+        refractory=_refractory(fields),
     )
 
 
-def _shares(text: str | None, shape: Shape) -> Array | None:
+def _shares(fields: Fields, key: str, shape: Shape) -> Array | None:
     """Return the shares that our files say a neuron keeps: a number, or a list of one an output."""
+    text = fields.said(key)
+    if text is None:
+        return None
     try:
-        values = np.array(json.loads(text or ""), np.float64)
+        values = np.array(json.loads(text), np.float64)
         column = values.reshape(-1, *(1 for _ in shape[1:])) if values.ndim else values
         return np.array(np.broadcast_to(column, shape))
     except (ValueError, TypeError, OverflowError, RecursionError):
-        return None
+        raise HardspikeError(
+            f"node {fields.name}: metadata: {key}: found {text[:40]!r}, allowed a number, or a list "
+            "of one an output"
+        ) from None
 
 
-def _refractory(fields: _Fields, text: str) -> int:
+def _refractory(fields: Fields) -> int:
+    text = fields.said("refractory") or "0"
     if text.isascii() and text.isdigit() and len(text) <= 6 and int(text) <= LONGEST_REFRACTORY:
         return int(text)
     raise HardspikeError(

@@ -20,8 +20,8 @@ from export.hdf5_guard import open_guarded
 from export.imported.graph import Graph, Input, Neuron
 from export.imported.nir_reader import MOST_BYTES, read_nir_graph
 from export.imported.reading import Options
+from export.metadata import NIR_SCHEMA
 from export.network import Network
-from export.nir_graph import SCHEMA
 from pipeline.config import Imported
 from pipeline.diff.given import OPTIONS, Given, in_words
 from pipeline.imported.formats import format_of, is_ours
@@ -55,7 +55,7 @@ def open_in(path: Path) -> Open | None:
             return None
         case "nir":
             graph = read_nir_graph(path)
-            return None if graph.metadata.get("schema") == SCHEMA else _open_in_nir(graph)
+            return None if graph.metadata.get("schema") == NIR_SCHEMA else _open_in_nir(graph)
         case "netx":
             return None if is_ours(path) else _open_in_netx(path)
 

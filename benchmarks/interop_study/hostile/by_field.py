@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.interop_study.hostile.in_hdf5 import Edit, Random
+from export.metadata import NIR_SCHEMA
 
 _DEEP_JSON = "[" * 100_000
 _ACROSS = [-1, 0, 1 << 62, np.nan, np.inf, 0.5]
@@ -26,6 +27,16 @@ def _gone(key: str) -> Edit:
 def _attribute(key: str, value: Any) -> Edit:
     def edit(file: Any, random: Random) -> None:
         file.attrs[key] = value
+
+    return edit
+
+
+def _said(key: str, value: Any) -> Edit:
+    """Say something of a neuron as if hardspike had written the file."""
+
+    def edit(file: Any, random: Random) -> None:
+        _put("node/metadata/schema", NIR_SCHEMA)(file, random)
+        _put(f"node/nodes/lif1/metadata/{key}", value)(file, random)
 
     return edit
 
@@ -94,14 +105,14 @@ CNN: dict[str, Edit] = {
     "metadata of time": _put("node/metadata/time_base", "\x1b[2Jnever"),
     "metadata of dt": _put("node/metadata/dt", "NaN"),
     "metadata of reset": _put("node/metadata/reset", "T" * 1_000_000),
-    "decays nested": _put(f"{_CNN}/lif1/metadata/decay", _DEEP_JSON),
-    "decays of 10^400": _put(f"{_CNN}/lif1/metadata/decay", f"[{10**400}, 1, 1]"),
-    "decays too many": _put(f"{_CNN}/lif1/metadata/decay", "[0.5" + ", 0.5" * 100_000 + "]"),
-    "rest below 0": _put(f"{_CNN}/lif1/metadata/refractory", "-1"),
-    "rest of 10^400": _put(f"{_CNN}/lif1/metadata/refractory", str(10**400)),
-    "rest of zeros": _put(f"{_CNN}/lif1/metadata/refractory", "0" * 100_000),
-    "rest with escapes": _put(f"{_CNN}/lif1/metadata/refractory", "\x1b[2J3"),
-    "rest of numbers": _put(f"{_CNN}/lif1/metadata/refractory", np.arange(9.0)),
+    "decays nested": _said("decay", _DEEP_JSON),
+    "decays of 10^400": _said("decay", f"[{10**400}, 1, 1]"),
+    "decays too many": _said("decay", "[0.5" + ", 0.5" * 100_000 + "]"),
+    "rest below 0": _said("refractory", "-1"),
+    "rest of 10^400": _said("refractory", str(10**400)),
+    "rest of zeros": _said("refractory", "0" * 100_000),
+    "rest with escapes": _said("refractory", "\x1b[2J3"),
+    "rest of numbers": _said("refractory", np.arange(9.0)),
 }
 RECURRENT: dict[str, Edit] = {
     "delay NaN": _put(f"{_CNN}/delay/delay", np.full(4, np.nan)),
