@@ -10,17 +10,18 @@ and hard accuracy, averaged over the last epochs, for one epoch of 160 recording
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.sast_study.plan import CONFIGS, FOLDS, RECORDS
-from benchmarks.statistics import Summary, summary
+from benchmarks.statistics import plus_minus, summary
 from benchmarks.study.entries import add_entry, read_entries
 from benchmarks.study.parallel import side_by_side
 from benchmarks.study.runs import is_of_config
+from benchmarks.study.tables import Row
 from benchmarks.training_step import at_least_one
 from export.errors import EXIT_STATUS, HardspikeError
 from export.files import read_json
@@ -109,9 +110,20 @@ def read_trials(folder: Path) -> dict[str, Tried]:
     return read_entries(folder / TRIALS, Tried, SCHEMA)
 
 
-def late_gap(tried: Iterable[Tried], setting: str) -> Summary:
-    """Return the validation points lost over the last epochs of a setting, over its folds."""
-    return summary([one.late_gap for one in tried if one.setting == setting])
+def trial_table(tried: Mapping[str, Tried]) -> list[Row]:
+    """Return a row a setting, means over its folds, in the order tried; the head comes first."""
+    rows: list[Row] = [("setting", "folds", "smooth", "hard", "lost", "lost at the picked epoch")]
+    for setting in dict.fromkeys(one.setting for one in tried.values()):
+        found = [one for one in tried.values() if one.setting == setting]
+        figures = (
+            [100 * one.late_smooth for one in found],
+            [100 * one.late_hard for one in found],
+            [one.late_gap for one in found],
+            [100 * (one.best_smooth - one.best_hard) for one in found],
+        )
+        texts = (plus_minus(summary(values)) for values in figures)
+        rows.append((setting, str(len(found)), *texts))
+    return rows
 
 
 def _try(trial: Trial) -> str:

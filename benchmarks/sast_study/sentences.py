@@ -1,0 +1,124 @@
+"""What the study says in detail: the paired differences, a sentence each."""
+
+from benchmarks.sast_study.comparisons import compared, on, told
+from benchmarks.sast_study.plan import ARMS, NMNIST, RECOMMENDED, SACCADE, SWAPPED
+from benchmarks.sast_study.tables import lost
+from benchmarks.statistics import plus_minus, summary
+from benchmarks.study.tables import (
+    Figure,
+    Records,
+    corruption,
+    deployed,
+    difference,
+    synops,
+)
+
+QUESTIONS: tuple[tuple[str, tuple[str, str]], ...] = (
+    ("What SAST buys at a low slope.", ("sast", "plain")),
+    ("The same, epochs picked by the hard network.", SWAPPED[::-1]),
+    ("Is it the second gradient?", ("sast", "compute-matched")),
+    ("Is it any perturbation?", ("sast", "random")),
+    ("Would calibration do?", ("sast", "plain-calibrated")),
+    ("What a constant steep slope buys at half the cost.", ("plain-steep", "sast-hard-pick")),
+    ("What SAST adds to a steep slope.", ("sast-steep", "plain-steep")),
+    ("What a slope schedule buys at half the cost.", ("slope", "sast-hard-pick")),
+    ("A schedule against a constant slope.", ("slope", "plain-steep")),
+    ("What both together do.", ("slope-sast", "slope")),
+    ("Both against the slope schedule at the same cost.", ("slope-sast", "slope-matched")),
+    ("Hard forward against the slope schedule.", ("hard-forward", "slope")),
+    ("As the theorem has it, with and without SAST.", ("theory", "theory-plain")),
+    ("Ten more epochs of fine-tuning at 4 bits.", ("low-bit", "slope-sast")),
+    ("Epochs, shifts, all recordings, readout and pruning together.", ("recipe", "slope-sast")),
+    ("What SAST does in it.", ("recipe", "recipe-without-sast")),
+    ("What pruning a third of the weights costs.", ("recipe", "recipe-dense")),
+    (
+        "Hard forward in the recipe, a constant slope, two fifths of the weights pruned.",
+        ("recipe-hard", "recipe"),
+    ),
+    ("What SAST does with hard spikes.", ("recipe-hard", "recipe-hard-without-sast")),
+    ("The same at as many gradients.", ("recipe-hard", "recipe-hard-matched")),
+)
+
+
+def conclusions(records: Records) -> list[str]:
+    """Return what the paired differences say, a sentence each."""
+    lines = [_swap(records, dataset) for dataset in (NMNIST, SACCADE)]
+    for title, pair in QUESTIONS:
+        said = compared(records, pair)
+        if said:
+            lines.append(f"**{title}** {said}")
+    lines += [_gap(records), _withstood(records), _spikes(records)]
+    return [line for line in lines if line]
+
+
+def _swap(records: Records, dataset: str) -> str:
+    """Say what the hard threshold costs, and what of it SAST avoids."""
+    names = ("plain", "sast", *SWAPPED)
+    plain, sast, *picked = (_mean(records, dataset, arm, lost) for arm in names)
+    if not (plain and sast and all(picked)):
+        return ""
+    less = difference(records, dataset, SWAPPED[::-1], lost)
+    shown = "" if less is None else f" SAST minus plain: {told(less)}."
+    untuned = " Neither slope nor ρ was tuned there." if dataset == SACCADE else ""
+    return (
+        f"**What the hard threshold costs on {dataset}.** The plain network loses {plain} points; "
+        f"SAST at the same slope loses {sast}. Where the epoch is picked by the hard network's "
+        f"validation accuracy, and not by the smooth one's, {picked[0]} and {picked[1]}."
+        f"{shown}{untuned}"
+    )
+
+
+def _gap(records: Records) -> str:
+    """Say what SAST does to the points lost where the theorem speaks, and at a steep slope."""
+    pairs = (("theory", "theory-plain"), ("sast-steep", "plain-steep"), ("slope-sast", "slope"))
+    said = [
+        f"{ARMS[one][0]} minus {ARMS[other][0]} {on(records, (one, other), lost)}"
+        for one, other in pairs
+        if records.values(NMNIST, one, lost) and records.values(NMNIST, other, lost)
+    ]
+    return f"**Points lost at the swap, elsewhere.** {'; '.join(said)}." if said else ""
+
+
+def _withstood(records: Records) -> str:
+    """Say how SAST and what it is held against bear lost events and noise."""
+    asked = (
+        ("drop", "half of the events", ("sast-hard-pick", "slope")),
+        ("drop", "half of the events", ("sast-hard-pick", "plain-steep")),
+        ("noise", "noise of 1 Hz", ("sast", "plain-calibrated")),
+        ("noise", "noise of 1 Hz", ("sast-hard-pick", "plain-steep")),
+        ("drop", "half of the events", ("recipe-hard", "recipe-hard-matched")),
+        ("noise", "noise of 1 Hz", ("recipe-hard", "recipe-hard-matched")),
+    )
+    said = [
+        f"{words}, {ARMS[one][0]} minus {ARMS[other][0]}: "
+        f"{on(records, (one, other), corruption(kind))}"
+        for kind, words, (one, other) in asked
+        if records.values(NMNIST, one, deployed) and records.values(NMNIST, other, deployed)
+    ]
+    return f"**Lost events and noise, 8 bits, {NMNIST}.** {'; '.join(said)}." if said else ""
+
+
+def _spikes(records: Records) -> str:
+    """Say where the recommended recipe saves synaptic operations."""
+    asked = (
+        ("than the plain network's", "plain"),
+        ("than its own without pruning", "recipe-hard-dense"),
+        ("than its own without SAST, as many gradients", "recipe-hard-matched"),
+        ("than those of the plain network, pruned alike", "plain-pruned"),
+    )
+    said = [
+        f"{words}, {on(records, (RECOMMENDED, other), synops, 8, 0)}"
+        for words, other in asked
+        if records.values(NMNIST, other, synops) and records.values(NMNIST, RECOMMENDED, synops)
+    ]
+    return (
+        "**Spikes.** Thousands of synaptic operations a recording of the recommended recipe, more "
+        f"or less {'; '.join(said)}. Most of what it saves is the pruning's."
+        if said
+        else ""
+    )
+
+
+def _mean(records: Records, dataset: str, arm: str, figure: Figure) -> str:
+    values = list(records.values(dataset, arm, figure).values())
+    return plus_minus(summary(values)) if values else ""
