@@ -111,12 +111,24 @@ def _spikes(records: Records) -> str:
         for words, other in asked
         if records.values(NMNIST, other, synops) and records.values(NMNIST, RECOMMENDED, synops)
     ]
+    if not said:
+        return ""
     return (
         "**Spikes.** Thousands of synaptic operations a recording of the recommended recipe, more "
-        f"or less {'; '.join(said)}. Most of what it saves is the pruning's."
-        if said
-        else ""
+        f"or less {'; '.join(said)}.{_pruned(records)}"
     )
+
+
+def _pruned(records: Records) -> str:
+    """Say how much of what the recipe saves is the pruning's."""
+    found = [
+        difference(records, NMNIST, (RECOMMENDED, other), synops)
+        for other in ("recipe-hard-dense", "plain")
+    ]
+    dense, whole = (0.0 if one is None else one.mean for one in found)
+    if not (dense < 0 and whole < 0):
+        return ""
+    return f" Of what it saves against the plain network, {dense / whole:.0%} is the pruning's."
 
 
 def _mean(records: Records, dataset: str, arm: str, figure: Figure) -> str:

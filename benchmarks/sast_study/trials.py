@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.sast_study.plan import CONFIGS, FOLDS, RECORDS
 from benchmarks.statistics import plus_minus, summary
 from benchmarks.study.entries import add_entry, read_entries
-from benchmarks.study.parallel import side_by_side
+from benchmarks.study.parallel import Say, side_by_side
 from benchmarks.study.runs import is_of_config
 from benchmarks.study.tables import Row
 from benchmarks.training_step import at_least_one
@@ -41,6 +41,8 @@ LATE = 10
 AS_IT_IS = "as the study has it"
 
 _SLOW = {"schedule": "cosine"}
+_FAST = {"optimizer": {"learning_rate": 4.0e-3}}
+_LONG = {"epochs": 70, "slope": {"start": 1.5}}
 _LAYER = {"perturbation": {"scope": "layer"}}
 _ADAPTIVE = {"perturbation": {"adaptive": True}}
 
@@ -50,6 +52,11 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "ρ 0.4 a layer": {"rho": 0.4, **_LAYER},
     "ρ 2, adaptive": {"rho": 2.0, **_ADAPTIVE},
     "ρ 0.4, cosine": {"rho": 0.4, **_SLOW},
+    "ρ 0.5, learning rate 0.004": {"rho": 0.5, **_FAST},
+    "plain, learning rate 0.004": {"rho": 0.0, **_FAST},
+    "plain": {"rho": 0.0},
+    "ρ 0.5, β 1.5, 70 epochs": {"rho": 0.5, **_LONG},
+    "plain, β 1.5, 70 epochs": {"rho": 0.0, **_LONG},
 }
 """What is tried, as changes to the `train` section of `configs/controls/sast-hard-pick.yaml`."""
 
@@ -150,6 +157,13 @@ def _try(trial: Trial) -> str:
     return f"{trial.setting}: {100 * entry.late_hard:.1f}% hard, {entry.late_gap:.1f} lost"
 
 
+def try_missing(jobs: int, only: str, say: Say) -> list[str]:
+    """Try what has no entry yet and `only` in its name; return a line for each that failed."""
+    done = read_trials(RECORDS)
+    due = [trial for trial in trials() if only in trial.name and not _is_in(trial, done)]
+    return side_by_side([(trial.name, partial(_try, trial)) for trial in due], jobs, say)
+
+
 def main() -> int:
     """Try what has no entry yet."""
     parser = argparse.ArgumentParser(prog="sast_study.trials", description=__doc__)
@@ -157,12 +171,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="try only what has this text in its name")
     options = parser.parse_args()
     try:
-        done = read_trials(RECORDS)
-        due = [
-            trial for trial in trials() if options.only in trial.name and not _is_in(trial, done)
-        ]
-        tasks = [(trial.name, partial(_try, trial)) for trial in due]
-        failed = side_by_side(tasks, options.jobs, lambda line: print(line, flush=True))
+        failed = try_missing(options.jobs, options.only, lambda line: print(line, flush=True))
     except HardspikeError as error:
         failed = str(error).splitlines()
     for line in failed:

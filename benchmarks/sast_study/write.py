@@ -5,9 +5,10 @@ from pathlib import Path
 
 from benchmarks.records import read_records
 from benchmarks.sast_study.headline import best_arms, headline, headline_intervals
-from benchmarks.sast_study.page import PICTURES, TUNED_ON, Headline, page
+from benchmarks.sast_study.page import PICTURES, TUNED_ON, Aside, Headline, page
 from benchmarks.sast_study.pictures import arms_picture, cost_picture, grid_picture
 from benchmarks.sast_study.plan import FOLDS
+from benchmarks.sast_study.theory import read_measured
 from benchmarks.sast_study.trials import read_trials
 from benchmarks.study.files import SCHEMA, write_files
 from benchmarks.study.tables import Records, check_agreement
@@ -48,4 +49,5 @@ def build_study(folder: Path) -> tuple[str, dict[str, object], Records]:
         "headline_arms": arms._asdict(),
         "runs": {name: len(runs) for name, runs in sorted(records.by_file.items())},
     }
-    return page(records, whole, steps, read_trials(folder)), figures, records
+    aside = Aside(steps, read_trials(folder), read_measured(folder))
+    return page(records, whole, aside), figures, records
