@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.sast_study.comparisons import on
 from benchmarks.sast_study.plan import ARMS, NMNIST, RECOMMENDED, SACCADE, SWAPPED
 from benchmarks.sast_study.tables import gradients, shown_in_grid
-from benchmarks.statistics import summary
+from benchmarks.statistics import Difference, summary, with_interval
 from benchmarks.study.tables import Records, deployed, difference, synops, verdict
 
 PLAIN_LOSES, SAST_LOSES, SMOOTH_CHANGE = 20.0, 3.0, 1.0
@@ -24,10 +23,9 @@ def in_short(records: Records) -> list[str]:
 def _low_slope(records: Records) -> str:
     pair = SWAPPED[::-1]
     text = (
-        "**What SAST buys.** At a low slope (β = 1.8, ρ = 0.3) the network survives the hard "
-        f"threshold. Deployed at 8 bits, SAST minus plain: {on(records, pair, deployed)} points; "
-        f"synaptic operations: {on(records, pair, synops, 8, 0)} thousand. It takes two gradients "
-        "a step."
+        "**What SAST buys.** At a low slope (β = 1.8, ρ = 0.3) the plain network breaks at the "
+        f"hard threshold, and SAST keeps it whole: deployed at 8 bits {_points(records, pair)} against "
+        f"the plain network, with {_operations(records, pair)}, for two gradients a step."
     )
     others = [_verdict(records, ("sast", arm)) for arm in ("compute-matched", "random")]
     if set(others) == {"more"}:
@@ -36,28 +34,30 @@ def _low_slope(records: Records) -> str:
             "size was tried) does as much."
         )
     if _verdict(records, pair, SACCADE) != "more":
-        text += f" On {SACCADE}, where nothing was tuned, no such effect is shown."
+        text += f" On {SACCADE}, where neither was tuned, no such effect is shown."
     return text
 
 
 def _steep(records: Records) -> str:
+    low = SWAPPED[1]
     return (
-        "**What a slope buys at half the cost.** A steep slope keeps the network from breaking as "
-        "well, with one gradient a step. Deployed at 8 bits, minus SAST at the low slope: a "
-        f"constant β = 5 {on(records, ('plain-steep', SWAPPED[1]), deployed)}; a schedule from 2 "
-        f"to 12 {on(records, ('slope', SWAPPED[1]), deployed)}; hard spikes forward "
-        f"{on(records, ('hard-forward', SWAPPED[1]), deployed)}. SAST has fewer synaptic "
-        f"operations: constant slope minus SAST "
-        f"{on(records, ('plain-steep', SWAPPED[1]), synops, 8, 0)} thousand."
+        "**What a slope buys at half the cost.** Where the slope is steep the plain network does "
+        "not break, and a step takes one gradient. Deployed at 8 bits, against SAST at the low "
+        f"slope: a constant β = 5 {_points(records, ('plain-steep', low))}; a schedule from 2 to "
+        f"12 {_points(records, ('slope', low))}; hard spikes forward "
+        f"{_points(records, ('hard-forward', low))}. Against the constant slope the schedule gives "
+        f"{_points(records, ('slope', 'plain-steep'))}. What SAST at the low slope keeps is fewer "
+        f"spikes: the constant slope has {_operations(records, ('plain-steep', low))}."
     )
 
 
 def _both(records: Records) -> str:
     return (
-        "**What both do.** SAST at β = 5, the best point of the grid by validation, minus β = 5 "
-        f"alone: {on(records, ('sast-steep', 'plain-steep'), deployed)}. Slope schedule and SAST "
-        "minus the schedule at as many gradients: "
-        f"{on(records, ('slope-sast', 'slope-matched'), deployed)}."
+        "**What both do.** SAST at β = 5, the best point of the grid by validation, against β = 5 "
+        f"alone: {_points(records, ('sast-steep', 'plain-steep'))}. The schedule with SAST against "
+        "the schedule with as many gradients: "
+        f"{_points(records, ('slope-sast', 'slope-matched'))}, with "
+        f"{_operations(records, ('slope-sast', 'slope-matched'))}."
     )
 
 
@@ -67,20 +67,35 @@ def _recommended(records: Records) -> list[str]:
         f"**What we recommend:** {name} (`configs/{file}`): hard spikes forward, a constant slope, "
         "shifts, no recording held back, the membrane of the last layer read, two fifths of the "
         "weights pruned, and SAST. Hard spikes forward are outside of the theory (its assumption "
-        "A2 fails); SAST there is a regulariser that was tried, not one that is derived."
+        "A2 fails): SAST there is a regulariser that was tried, and not one that is derived."
     ]
     words = [
-        f"{ARMS[arm][0]} ({_gradients(records, arm)} thousand gradients against "
-        f"{_gradients(records, RECOMMENDED)}): 8 bits "
-        f"{on(records, (RECOMMENDED, arm), deployed)}; 4 bits "
-        f"{on(records, (RECOMMENDED, arm), deployed, 4)}; synaptic operations "
-        f"{on(records, (RECOMMENDED, arm), synops, 8, 0)} thousand"
+        f"Against {ARMS[arm][0]} ({_gradients(records, RECOMMENDED)} thousand gradients, there "
+        f"{_gradients(records, arm)}): 8 bits {_points(records, (RECOMMENDED, arm))}; 4 bits "
+        f"{_points(records, (RECOMMENDED, arm), 4)}; {_operations(records, (RECOMMENDED, arm))}."
         for arm in (_MATCHED, _WITHOUT)
         if records.runs(NMNIST, arm, 8)
     ]
     if words:
-        lines.append(f"**What SAST does in it.** Minus {'. Minus '.join(words)}.{_worth(records)}")
+        lines.append(f"**What SAST does in it.** {' '.join(words)}{_worth(records)}")
     return lines
+
+
+def _points(records: Records, pair: tuple[str, str], bits: int = 8) -> str:
+    return _said(difference(records, NMNIST, pair, deployed, bits), "points", 1)
+
+
+def _operations(records: Records, pair: tuple[str, str]) -> str:
+    return _said(difference(records, NMNIST, pair, synops), "thousand synaptic operations", 0)
+
+
+def _said(found: Difference | None, unit: str, digits: int) -> str:
+    """Return `+1.0 unit (95% …)`, and in words where no difference is shown."""
+    if found is None:
+        return "(not run yet)"
+    number, interval = with_interval(found, digits).split(" ", 1)
+    shown = verdict(found)
+    return f"{number} {unit} {interval}" + ("" if shown in ("more", "less") else f", {shown}")
 
 
 def _worth(records: Records) -> str:

@@ -180,13 +180,13 @@ What was tuned where: the slope and ρ of plain and SAST, the slope schedule and
 recipe were chosen on folds 0 and 1, test accuracy in sight, by about a hundred trainings that are
 not on record. Theory alignment has a step size, ρ and epochs of its own, found in the same way. The
 random perturbation has SAST's ρ; another size was not tried. SAST at β = 5 has the slope and ρ of
-the grid's best validation accuracy. On saccade-mnist neither slope nor ρ was tuned. That the headline's first
-figures pick the epoch by hard validation accuracy, and that the recommended recipe prunes 40% and
-not 35%, was decided when all folds had been seen: with the epoch by smooth accuracy SAST's loss is
-in the table; with 35% pruned the SynOps were 0.61 of the plain network's, of which no record is
-left. The five folds share all 1,000 recordings, so the headline stands beside itself without these
-two folds. The best arms of the headline are the best by the means of this very table, chosen once
-on all folds.
+the grid's best validation accuracy. On saccade-mnist neither slope nor ρ was tuned. That the
+headline's first figures pick the epoch by hard validation accuracy, and that the recommended recipe
+prunes 40% and not 35%, was decided when all folds had been seen: with the epoch by smooth accuracy
+SAST's loss is in the table; with 35% pruned the SynOps were 0.61 of the plain network's, of which
+no record is left. The five folds share all 1,000 recordings, so the headline stands beside itself
+without these two folds. The best arms of the headline are the best by the means of this very table,
+chosen once on all folds.
 
 Every training had one thread, with one or more others and other work beside it: seconds show
 magnitudes, and are medians; gradients compare. "Half of the events" drops each event with
@@ -201,8 +201,8 @@ bounds nothing: a step size can be seen to be too large for it, never small enou
 each, so two columns differ by chance too."""
 
 _TRIALS = """\
-SAST with another ρ, measure or schedule, and the plain network where it changes too; all else is the
-study's, epochs picked by hard accuracy. A fifth of the training recordings of folds 0 and 1 was held
-out, 160 each; the seed is none of the study's, and no test recording was loaded. Accuracies are
-means over the last {late} epochs, ± the standard deviation over the two folds. These are all
+SAST with another ρ, measure or schedule, and the plain network where it changes too; all else is
+the study's, epochs picked by hard accuracy. A fifth of the training recordings of folds 0 and 1 was
+held out, 160 each; the seed is none of the study's, and no test recording was loaded. Accuracies
+are means over the last {late} epochs, ± the standard deviation over the two folds. These are all
 trainings that were tried."""
