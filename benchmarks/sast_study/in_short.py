@@ -24,8 +24,9 @@ def _low_slope(records: Records) -> str:
     pair = SWAPPED[::-1]
     text = (
         "**What SAST buys.** At a low slope (β = 1.8, ρ = 0.3) the plain network breaks at the "
-        f"hard threshold, and SAST keeps it whole: deployed at 8 bits {_points(records, pair)} against "
-        f"the plain network, with {_operations(records, pair)}, for two gradients a step."
+        "hard threshold, and SAST keeps it whole: deployed at 8 bits "
+        f"{_points(records, pair)} against the plain network, with {_operations(records, pair)}, "
+        "for two gradients a step."
     )
     others = [_verdict(records, ("sast", arm)) for arm in ("compute-matched", "random")]
     if set(others) == {"more"}:
