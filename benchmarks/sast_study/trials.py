@@ -53,10 +53,9 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "ρ 2, adaptive": {"rho": 2.0, **_ADAPTIVE},
     "ρ 0.4, cosine": {"rho": 0.4, **_SLOW},
     "ρ 0.5, learning rate 0.004": {"rho": 0.5, **_FAST},
-    "plain, learning rate 0.004": {"rho": 0.0, **_FAST},
-    "plain": {"rho": 0.0},
     "ρ 0.5, β 1.5, 70 epochs": {"rho": 0.5, **_LONG},
     "plain, β 1.5, 70 epochs": {"rho": 0.0, **_LONG},
+    "plain": {"rho": 0.0},
 }
 """What is tried, as changes to the `train` section of `configs/controls/sast-hard-pick.yaml`."""
 

@@ -159,6 +159,9 @@ def test_the_theorys_figures_are_of_the_studys_configs_and_no_bound_is_violated(
         assert is_of_config(one.config, runs[arm].config)
         assert violated(one.report["rows"]) == []
     assert len({one.weights for one in measured.values()}) == len(measured)
+    text = (RECORDS.parents[1] / "sast-theory.md").read_text(encoding="utf-8")
+    for arm in ("plain", "sast", "theory"):
+        assert f"L̂ = {measured[arm].report['loss']['smoothness_estimate']:.3g}" in text
     table = theory_table(measured)
     assert {len(row) for row in table} == {len(measured) + 1}
 
