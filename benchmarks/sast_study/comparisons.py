@@ -24,7 +24,9 @@ Pair = tuple[str, str]
 COMPARISONS: tuple[Pair, ...] = (
     ("sast", "plain"),
     ("sast-hard-pick", "plain-hard-pick"),
+    ("sast-long", "plain-long"),
     ("sast-hard-pick", "sast"),
+    ("sast-long", "sast-hard-pick"),
     ("sast", "compute-matched"),
     ("sast", "random"),
     ("sast", "plain-calibrated"),
@@ -36,6 +38,8 @@ COMPARISONS: tuple[Pair, ...] = (
     ("slope", "plain-hard-pick"),
     ("slope", "sast-hard-pick"),
     ("slope", "plain-steep"),
+    ("plain-steep", "sast-long"),
+    ("slope-matched", "sast-long"),
     ("slope-sast", "slope"),
     ("slope-sast", "slope-matched"),
     ("hard-forward", "slope"),

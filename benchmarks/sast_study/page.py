@@ -11,7 +11,7 @@ from benchmarks.sast_study.in_short import in_short, what_is_shown
 from benchmarks.sast_study.plan import ARMS, FOLDS, NMNIST, SACCADE, SACCADE_TRAIN
 from benchmarks.sast_study.sentences import conclusions
 from benchmarks.sast_study.tables import arm_table, best_of_grid, grid_table
-from benchmarks.sast_study.theory import Measured, theory_table
+from benchmarks.sast_study.theory import Measured, mechanism, theory_table
 from benchmarks.sast_study.trials import LATE, Tried, trial_table
 from benchmarks.statistics import interval, plus_minus, summary
 from benchmarks.study.tables import Records, Row, markdown
@@ -62,7 +62,8 @@ def page(records: Records, headline: Headline, aside: Aside) -> str:
         f"## A smaller loss at the swap, sought by validation\n\n{_TRIALS.format(late=LATE)}\n\n"
         + (markdown(trial_table(aside.tried)) if aside.tried else "Not run yet."),
         f"## The theory, measured\n\n{_THEORY}\n\n"
-        + (markdown(theory_table(aside.measured)) if aside.measured else "Not run yet."),
+        + (markdown(theory_table(aside.measured)) if aside.measured else "Not run yet.")
+        + f"\n\n{mechanism(aside.measured)}",
         "## The step\n\n" + _steps(aside.steps),
         _METHOD + "\n\n" + _where_from(records),
     ]

@@ -160,6 +160,22 @@ def _correlations(suffix: str) -> Callable[[Report], str]:
     return lambda report: ", ".join(f"{report['mechanism'][key]:.2f}" for key in keys)
 
 
+def mechanism(measured: Mapping[str, Measured]) -> str:
+    """Say what became of a recording's gradients under SAST; nothing without both networks."""
+    if not {"plain", "sast"} <= measured.keys():
+        return ""
+    ratios = [
+        summary(measured["sast"].report["mechanism"][key]).mean
+        / summary(measured["plain"].report["mechanism"][key]).mean
+        for key in ("parameter_gradients", "input_gradients")
+    ]
+    return (
+        f"Of these two networks SAST's has {ratios[0]:.2f} of the plain one's mean ‖∇_wℓ‖ and "
+        f"{ratios[1]:.2f} of its mean ‖∇ₓℓ‖: over recordings of one network the two go together, "
+        "from one network to the other they need not."
+    )
+
+
 def _recordings(report: Report) -> str:
     return f"{report['recordings']['n']} of {report['recordings']['split']}"
 

@@ -13,11 +13,13 @@ from benchmarks.sast_study.headline import best_arms
 from benchmarks.sast_study.plan import (
     ARMS,
     CONFIGS,
+    FIRST_SWAPPED,
     GRID,
     NMNIST,
     RECOMMENDED,
     RECORDS,
     SACCADE,
+    SWAPPED,
     plan,
 )
 from benchmarks.sast_study.tables import arm_table, best_of_grid, grid_table, smooth
@@ -98,7 +100,8 @@ def test_sast_of_the_steep_arm_is_the_grids_best_by_validation() -> None:
         ("theory-plain", "theory"),
         ("plain-pruned", "plain-hard-pick"),
         ("recipe-hard-matched", "recipe-hard"),
-        ("plain-hard-pick", "sast-hard-pick"),
+        FIRST_SWAPPED,
+        SWAPPED,
     ],
 )
 def test_partners_differ_in_what_is_asked_alone(arm: str, base: str) -> None:
