@@ -2,8 +2,8 @@
 
 An arm is an experiment file of `configs/`. On N-MNIST-1k it runs as it stands, over five folds and
 two seeds; on saccade-mnist it takes a quarter of the quickstart's training recordings and the
-quickstart's layers, over three seeds, but for a few arms that came last. Every training is deployed at 8 and at 4
-bits.
+quickstart's layers, over three seeds, but for the few arms of `ON_NMNIST_ALONE`. Every training is
+deployed at 8 and at 4 bits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
