@@ -56,17 +56,12 @@ def headline_values(records: Records, arms: BestArms) -> dict[str, dict[Match, f
     Raises:
         HardspikeError: the records lack the runs of a figure.
     """
-    plain, sast = SWAPPED
     best_smooth = records.values(NMNIST, arms.smooth, smooth)
     best_deployed = {bits: records.values(NMNIST, arms.deployed, deployed, bits) for bits in (8, 4)}
     plain_ops = records.values(NMNIST, "plain", synops)
     recipe_ops = records.values(NMNIST, RECOMMENDED, synops)
     found = {
-        "gap_plain_points": records.values(NMNIST, plain, lost),
-        "gap_sast_points": records.values(NMNIST, sast, lost),
-        "smooth_change_points": _minus(
-            records.values(NMNIST, sast, smooth), records.values(NMNIST, plain, smooth)
-        ),
+        **gap_values(records, SWAPPED),
         "int8_minus_best_smooth_points": _minus(best_deployed[8], best_smooth),
         "int4_minus_best_smooth_points": _minus(best_deployed[4], best_smooth),
         "synops_ratio": {
@@ -85,6 +80,31 @@ def headline_values(records: Records, arms: BestArms) -> dict[str, dict[Match, f
 
 def _minus(one: Values, other: Values) -> dict[Match, float]:
     return {match: one[match] - other[match] for match in sorted(one.keys() & other.keys())}
+
+
+GAPS = ("gap_plain_points", "gap_sast_points", "smooth_change_points")
+"""The figures of a pair of arms at the swap."""
+
+
+def gap_values(records: Records, pair: tuple[str, str]) -> dict[str, dict[Match, float]]:
+    """Return what the arms of a pair, plain and SAST, lose at the swap, and the smooth change."""
+    plain, sast = pair
+    found = (
+        records.values(NMNIST, plain, lost),
+        records.values(NMNIST, sast, lost),
+        _minus(records.values(NMNIST, sast, smooth), records.values(NMNIST, plain, smooth)),
+    )
+    return dict(zip(GAPS, found, strict=True))
+
+
+def gaps_of(records: Records, pair: tuple[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the same for a JSON file, each with its 95% interval over folds."""
+    return {
+        name: as_json(summary(list(values.values())))
+        | {"interval_95": _as_json(list(by_unit(values).values()), "folds")}
+        for name, values in gap_values(records, pair).items()
+        if values
+    }
 
 
 def headline(

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.sast_study.plan import (
     ARMS,
-    FIRST_SWAPPED,
+    BY_VALIDATION,
     NMNIST,
     RECOMMENDED,
     SACCADE,
@@ -19,6 +19,12 @@ PLAIN_LOSES, SAST_LOSES, SMOOTH_CHANGE = 20.0, 3.0, 1.0
 """Points of the effect that is looked for, after the published 30.3 without SAST and 2.5 with it:
 what plain loses at least, SAST at most, and what smooth accuracy changes by at most.
 """
+_ASKED = (
+    ("gap_plain_points", "the plain network loses 20 points or more", PLAIN_LOSES, False),
+    ("gap_sast_points", "SAST loses 3 points or fewer", SAST_LOSES, True),
+    ("smooth_change_points", "smooth accuracy changes by 1 point or less", SMOOTH_CHANGE, True),
+)
+Figures = Mapping[str, Mapping[str, Any]]
 _MATCHED, _WITHOUT = "recipe-hard-matched", "recipe-hard-without-sast"
 
 
@@ -28,12 +34,12 @@ def in_short(records: Records) -> list[str]:
 
 
 def _low_slope(records: Records) -> str:
-    pair, first = SWAPPED[::-1], FIRST_SWAPPED[::-1]
+    first, long = SWAPPED[::-1], BY_VALIDATION[::-1]
     text = (
         "**What SAST buys.** At a low slope the plain network breaks at the hard threshold, and "
-        "SAST keeps it whole, for two gradients a step. Deployed at 8 bits, at β = 1.5 "
-        f"{_points(records, pair)} with {_operations(records, pair)}; at β = 1.8 with half of the "
-        f"epochs {_points(records, first)} with {_operations(records, first)}."
+        "SAST keeps most of it whole, for two gradients a step. Deployed at 8 bits, at β = 1.8 "
+        f"{_points(records, first)} with {_operations(records, first)}; at β = 1.5 with twice the "
+        f"epochs {_points(records, long)} with {_operations(records, long)}."
     )
     others = [_verdict(records, ("sast", arm)) for arm in ("compute-matched", "random")]
     if set(others) == {"more"}:
@@ -47,7 +53,7 @@ def _low_slope(records: Records) -> str:
 
 
 def _steep(records: Records) -> str:
-    first, long = FIRST_SWAPPED[1], SWAPPED[1]
+    first, long = SWAPPED[1], BY_VALIDATION[1]
     return (
         "**What a slope buys at half the cost.** Where the slope is steep the plain network does "
         "not break, and a step takes one gradient. Deployed at 8 bits, against SAST at β = 1.8 and "
@@ -141,29 +147,40 @@ def _verdict(
 
 
 def what_is_shown(
-    records: Records,
-    found: Mapping[str, Any],
-    intervals: Mapping[str, Any],
-    other: Mapping[str, Any],
+    records: Records, found: Figures, intervals: Figures, other: Figures, by_validation: Figures
 ) -> str:
     """Say of the published effect what these figures show, and what they do not."""
-    asked = (
-        ("gap_plain_points", "the plain network loses 20 points or more", PLAIN_LOSES, False),
-        ("gap_sast_points", "SAST loses 3 points or fewer", SAST_LOSES, True),
-        ("smooth_change_points", "smooth accuracy changes by 1 point or less", SMOOTH_CHANGE, True),
-    )
     said = [
-        _shown(text, found[key], intervals[key], limit, below) for key, text, limit, below in asked
+        _shown(text, found[key], intervals[key], limit, below) for key, text, limit, below in _ASKED
     ]
-    apart = ", ".join(f"{other[key]['mean']:.2f}".replace("-", "−") for key, *_ in asked)
+    apart = ", ".join(f"{other[key]['mean']:.2f}".replace("-", "−") for key, *_ in _ASKED)
     return (
         "**What is shown and what is not.** The published effect (30.3 points lost, 2.5 with SAST) "
-        "was looked for at slopes off the grid: first at β = 1.8, chosen with test accuracy in "
-        "sight, where SAST lost 3 points give or take; then by trials on validation recordings, "
-        "which chose β = 1.5, ρ = 0.5 and 70 epochs. Of that setting the headline speaks. "
-        f"{' '.join(said)} On the folds that were not tuned on the three means are {apart}. "
-        f"{_in_grid(records)}"
+        "was looked for at β = 1.8, a slope off the grid that was chosen with test accuracy in "
+        f"sight. {' '.join(said)} On the folds that were not tuned on the three means are {apart}. "
+        f"{_in_grid(records)}{_by_validation(found, by_validation)}"
     )
+
+
+def _by_validation(found: Figures, other: Figures) -> str:
+    """Say what came of the setting that validation alone chose."""
+    if not other:
+        return ""
+    said = [
+        _shown(text, other[key], other[key]["interval_95"], limit, below)
+        for key, text, limit, below in _ASKED
+    ]
+    text = (
+        "\n\nTrials by validation alone (below) then looked for a setting at which SAST loses "
+        "clearly fewer than 3 points over its last epochs; none did. The best, β = 1.5 with "
+        f"ρ = 0.5 and 70 epochs, was run over all folds all the same. There: {' '.join(said)} "
+        "While it ran it was meant to head the page; that the first setting stays, as none of the "
+        "trials met the rule, was settled when both had been seen."
+    )
+    plain = _ASKED[0][0]
+    if other[plain]["mean"] < found[plain]["mean"]:
+        text += " So a choice without test recordings shows less of the effect than the headline."
+    return text
 
 
 def _in_grid(records: Records) -> str:

@@ -33,6 +33,7 @@ class Headline(NamedTuple):
     found: Figures
     intervals: Figures
     untouched: Figures
+    by_validation: Figures
 
 
 class Aside(NamedTuple):
@@ -45,7 +46,9 @@ class Aside(NamedTuple):
 
 def page(records: Records, headline: Headline, aside: Aside) -> str:
     """Return the study as Markdown."""
-    shown = what_is_shown(records, headline.found, headline.intervals, headline.untouched)
+    shown = what_is_shown(
+        records, headline.found, headline.intervals, headline.untouched, headline.by_validation
+    )
     parts = [
         _INTRODUCTION.format(train=SACCADE_TRAIN, folds=FOLDS),
         "## In short\n\n" + "\n\n".join(in_short(records)),
@@ -100,7 +103,13 @@ def _headline_rows(headline: Headline) -> list[Row]:
             text += f" ({ARMS[headline.arms.deployed][0]}; {ARMS[headline.arms.smooth][0]})"
         cells = (_short(value), str(value["n"]), _span(headline.intervals[name]))
         rows.append((f"`{name}`", *cells, _short(other), str(other["n"]), text))
+    for name, value in headline.by_validation.items():
+        cells = (_short(value), str(value["n"]), _span(value["interval_95"]))
+        rows.append((f"{name}, by validation", *cells, "–", "–", _BY_VALIDATION))
     return rows
+
+
+_BY_VALIDATION = "the same at β = 1.5, ρ = 0.5 and 70 epochs, the best of the trials by validation"
 
 
 def _short(value: Mapping[str, Any]) -> str:

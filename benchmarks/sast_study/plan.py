@@ -67,15 +67,13 @@ ARMS: Mapping[str, tuple[str, str]] = {
 RECOMMENDED = "recipe-hard"
 """The arm that the study recommends; `configs/quickstart.yaml` uses it."""
 
-SWAPPED = ("plain-long", "sast-long")
-"""The arms that show what the hard threshold costs, and what of it SAST avoids: the setting that
-validation recordings chose.
-"""
-FIRST_SWAPPED = ("plain-hard-pick", "sast-hard-pick")
-"""The same at the slope and ρ that were chosen before, test accuracy in sight."""
+SWAPPED = ("plain-hard-pick", "sast-hard-pick")
+"""The arms that show what the hard threshold costs, and what of it SAST avoids."""
+BY_VALIDATION = ("plain-long", "sast-long")
+"""The same at the best of the settings that were tried by validation recordings alone."""
 
 ON_NMNIST_ALONE = (
-    *SWAPPED,
+    *BY_VALIDATION,
     "plain-steep",
     "sast-steep",
     "plain-pruned",
@@ -87,7 +85,7 @@ ON_NMNIST_ALONE = (
 _EARLY = (
     "plain",
     "sast",
-    *FIRST_SWAPPED,
+    *SWAPPED,
     "plain-calibrated",
     "sast-calibrated",
     "slope",

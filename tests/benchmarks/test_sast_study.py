@@ -12,8 +12,8 @@ from benchmarks.records import RunRecord, read_records
 from benchmarks.sast_study.headline import best_arms
 from benchmarks.sast_study.plan import (
     ARMS,
+    BY_VALIDATION,
     CONFIGS,
-    FIRST_SWAPPED,
     GRID,
     NMNIST,
     RECOMMENDED,
@@ -100,8 +100,8 @@ def test_sast_of_the_steep_arm_is_the_grids_best_by_validation() -> None:
         ("theory-plain", "theory"),
         ("plain-pruned", "plain-hard-pick"),
         ("recipe-hard-matched", "recipe-hard"),
-        FIRST_SWAPPED,
         SWAPPED,
+        BY_VALIDATION,
     ],
 )
 def test_partners_differ_in_what_is_asked_alone(arm: str, base: str) -> None:
