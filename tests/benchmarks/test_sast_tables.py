@@ -146,8 +146,8 @@ def test_an_arm_without_a_smooth_network_has_a_dash_and_is_never_the_best_smooth
     assert best(made_up(), deployed) == RECOMMENDED
 
 
-def test_the_best_is_chosen_on_the_folds_that_all_have() -> None:
-    """SAST's only fold is an easy one; on it the plain network is better."""
+def test_the_best_is_chosen_among_arms_that_have_all_folds() -> None:
+    """SAST's only fold is an easy one."""
     easy = arm("sast", [{"smooth": 93, "hard": 90, "deployed": 90}])
     plain = arm(
         "plain",
@@ -157,7 +157,7 @@ def test_the_best_is_chosen_on_the_folds_that_all_have() -> None:
 
 
 def test_missing_runs_are_one_line() -> None:
-    with pytest.raises(HardspikeError, match="found no fold and seed of nmnist-1k"):
+    with pytest.raises(HardspikeError, match="found no arm with every fold and seed"):
         best_arms(Records({}))
     without = {k: v for k, v in made_up().by_file.items() if not k.endswith(SWAPPED[0])}
     with pytest.raises(HardspikeError, match="found no runs for gap_plain_points"):
