@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.records import RunRecord, read_records
 from benchmarks.sast_study.headline import best_arms
+from benchmarks.sast_study.in_short import in_short
 from benchmarks.sast_study.plan import (
     ARMS,
     BY_VALIDATION,
@@ -80,6 +81,10 @@ def test_the_headline_holds_the_same_arms_together_on_all_folds_and_on_some() ->
         )
         shown = committed["headline_on_folds_not_tuned_on"][f"int{bits}_minus_best_smooth_points"]
         assert shown == as_json(summary(found))
+
+
+def test_the_figures_bear_the_answer_in_one_sentence() -> None:
+    assert in_short(Records.of(on_record()))[0].startswith("SAST mends a network")
 
 
 def test_the_records_are_complete() -> None:
