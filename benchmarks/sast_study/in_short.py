@@ -47,8 +47,8 @@ def _in_one(records: Records) -> str:
     return (
         "SAST mends a network whose slope is too low for the hard threshold. A steep slope, a "
         "slope that rises, or hard spikes in the forward pass keep it from breaking at half the "
-        "cost, and such networks deploy as well or better. In the recipe that we recommend SAST saves "
-        "synaptic operations, and no accuracy is shown to be its."
+        "cost, and such networks deploy as well or better. In the recipe that we recommend SAST "
+        "saves synaptic operations, and no accuracy is shown to be its."
         if borne
         else ""
     )
