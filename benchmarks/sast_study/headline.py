@@ -98,12 +98,17 @@ def gap_values(records: Records, pair: tuple[str, str]) -> dict[str, dict[Match,
 
 
 def gaps_of(records: Records, pair: tuple[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the same for a JSON file, each with its 95% interval over folds."""
+    """Return the same for a JSON file, each with its 95% interval over folds.
+
+    There is nothing until both arms have every fold and seed that the plain arm has.
+    """
+    every = records.values(NMNIST, "plain", lost).keys()
+    if any(records.values(NMNIST, arm, lost).keys() != every for arm in pair):
+        return {}
     return {
         name: as_json(summary(list(values.values())))
         | {"interval_95": _as_json(list(by_unit(values).values()), "folds")}
         for name, values in gap_values(records, pair).items()
-        if values
     }
 
 
