@@ -215,6 +215,6 @@ SAST with another ρ, measure or schedule, and the plain network where it change
 the study's, epochs picked by hard accuracy. A fifth of the training recordings of folds 0 and 1 was
 held out, 160 each; the seed is none of the study's, and no test recording was loaded. Accuracies
 are means over the last {late} epochs, ± the standard deviation over the two folds. "As the study
-has it" is β = 1.8 and ρ = 0.3. These are all trainings that were tried; the least loss over the last
-epochs, with a plain network that loses 20 points and more, became the headline's setting. Of its
-two figures only that of the picked epoch lies below 3 points."""
+has it" is β = 1.8 and ρ = 0.3. These are all trainings that were tried; the least loss over the
+last epochs, with a plain network that loses 20 points and more, became the headline's setting. Of
+its two figures only that of the picked epoch lies below 3 points."""
