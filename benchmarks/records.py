@@ -166,7 +166,8 @@ def read_records(folder: Path) -> tuple[RunRecord, ...]:
         HardspikeError: the folder holds no such file, or one has faults; a line a fault with the
             file, the field, what was found and what is allowed.
     """
-    paths = sorted(folder.glob("*.json"))
+    # A name with a dot in front is a file that is being written.
+    paths = sorted(folder.glob("[!.]*.json"))
     if not paths:
         raise HardspikeError(f"{folder}: holds no records; expected is one <arm>.json an arm")
     return tuple(record for path in paths for record in _read_arm(path).values())

@@ -39,8 +39,8 @@ def parse_axes(arguments: Sequence[str]) -> list[Axis]:
     """Read `key=value,value…` arguments, each split at its top-level commas.
 
     Raises:
-        HardspikeError: an argument is no override, has an empty value or one that is not YAML,
-            sets a key a second time, or there are too many combinations; one line a fault.
+        HardspikeError: an argument is no override, has an empty value, one that is not YAML or one
+            twice, sets a key a second time, or there are too many combinations; one line a fault.
     """
     faults: list[str] = []
     axes: list[Axis] = []
@@ -68,6 +68,11 @@ def _axis(argument: str) -> Axis:
     texts = split_values(text)
     if not all(texts):
         raise HardspikeError(f"--set {argument}: value {texts.index('') + 1} is empty")
+    twice = next((one for one in texts if texts.count(one) > 1), None)
+    if twice is not None:
+        raise HardspikeError(
+            f"--set {argument}: found {twice} {texts.count(twice)} times; a value is allowed once"
+        )
     axis = Axis(key, tuple(texts))
     for override in axis.overrides:
         override_value(override)

@@ -11,6 +11,8 @@ import os
 import sys
 
 from benchmarks.sast_study.plan import CONFIGS, RECORDS, RUNS, plan
+from benchmarks.sast_study.theory import measure_missing
+from benchmarks.sast_study.trials import try_missing
 from benchmarks.sast_study.write import STEPS, write_study
 from benchmarks.study.runs import Study, bring_up_to_date
 from benchmarks.training_step import at_least_one, measure_steps
@@ -41,8 +43,13 @@ def main() -> int:
 
 
 def _run(jobs: int, only: str) -> list[str]:
-    study = Study(RECORDS, RUNS)
-    return bring_up_to_date(study, plan(), jobs, only, lambda line: print(line, flush=True))
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    failed = bring_up_to_date(Study(RECORDS, RUNS), plan(), jobs, only, say)
+    if not only:
+        failed += [*try_missing(jobs, only, say), *measure_missing(jobs, say)]
+    return failed
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def arms_picture(records: Records, path: Path) -> None:
             label=label,
         )
     axes.set_yticks(range(len(arms)), [ARMS[arm][0] for arm in reversed(arms)])
+    axes.set_ylim(-0.7, len(arms) - 0.3)
     axes.set_xlabel("accuracy on N-MNIST-1k, % (line: standard deviation over runs)")
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
@@ -109,17 +110,26 @@ def cost_picture(records: Records, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("accuracy on N-MNIST-1k, %")
     names = "\n".join(f"{number}  {ARMS[arm][0]}" for number, arm in enumerate(arms, 1))
-    panels[1].text(1.03, 1.0, names, transform=panels[1].transAxes, va="top", fontsize=8)
+    panels[1].text(1.08, 1.0, names, transform=panels[1].transAxes, va="top", fontsize=8)
     save_picture(figure, path)
 
 
 def _apart(points: Sequence[tuple[float, float, str]]) -> list[float]:
     """Return a height for each label, near its point and clear of others of about the same cost."""
     heights = [y for _, y, _ in points]
-    order = sorted(
-        range(len(points)), key=lambda index: (round(points[index][0], 1), heights[index])
-    )
-    for before, after in itertools.pairwise(order):
-        if abs(points[before][0] - points[after][0]) < _NEAR:
+    for group in _of_like_cost([x for x, _, _ in points]):
+        group.sort(key=lambda index: heights[index])
+        for before, after in itertools.pairwise(group):
             heights[after] = max(heights[after], heights[before] + _LINE)
     return heights
+
+
+def _of_like_cost(costs: Sequence[float]) -> list[list[int]]:
+    """Return the indices in groups, each a chain of costs whose neighbours are near."""
+    order = sorted(range(len(costs)), key=lambda index: costs[index])
+    groups = [order[:1]]
+    for before, after in itertools.pairwise(order):
+        if costs[after] - costs[before] >= _NEAR:
+            groups.append([])
+        groups[-1].append(after)
+    return groups

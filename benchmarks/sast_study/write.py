@@ -4,10 +4,12 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.records import read_records
-from benchmarks.sast_study.page import PICTURES, TUNED_ON, page
+from benchmarks.sast_study.headline import best_arms, gaps_of, headline, headline_intervals
+from benchmarks.sast_study.page import PICTURES, TUNED_ON, Aside, Headline, page
 from benchmarks.sast_study.pictures import arms_picture, cost_picture, grid_picture
-from benchmarks.sast_study.plan import FOLDS
-from benchmarks.sast_study.tables import headline
+from benchmarks.sast_study.plan import EARLIER, FOLDS
+from benchmarks.sast_study.theory import read_measured
+from benchmarks.sast_study.trials import read_trials
 from benchmarks.study.files import SCHEMA, write_files
 from benchmarks.study.tables import Records, check_agreement
 from benchmarks.training_step import read_steps
@@ -32,13 +34,22 @@ def build_study(folder: Path) -> tuple[str, dict[str, object], Records]:
     found = read_records(folder)
     check_agreement(found)
     records, steps = Records.of(found), read_steps(folder / STEPS)
-    whole = headline(records, steps)
-    untouched = headline(records.on_folds(set(range(FOLDS)) - set(TUNED_ON)), steps)
-    counts = {name: len(runs) for name, runs in sorted(records.by_file.items())}
+    arms, rest = best_arms(records), records.on_folds(set(range(FOLDS)) - set(TUNED_ON))
+    whole = Headline(
+        arms,
+        headline(records, steps, arms),
+        headline_intervals(records, steps, arms),
+        headline(rest, steps, arms),
+        gaps_of(records, EARLIER),
+    )
     figures: dict[str, object] = {
         "schema": SCHEMA,
-        "headline": whole,
-        "headline_on_folds_not_tuned_on": untouched,
-        "runs": counts,
+        "headline": whole.found,
+        "headline_95": whole.intervals,
+        "headline_on_folds_not_tuned_on": whole.untouched,
+        "headline_arms": arms._asdict(),
+        "gaps_of_the_earlier_setting": whole.earlier,
+        "runs": {name: len(runs) for name, runs in sorted(records.by_file.items())},
     }
-    return page(records, whole, untouched, steps), figures, records
+    aside = Aside(steps, read_trials(folder), read_measured(folder))
+    return page(records, whole, aside), figures, records

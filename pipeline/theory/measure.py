@@ -74,7 +74,9 @@ def build_report(config: Config, subject: Subject, reporter: Reporter) -> dict[s
             "seen": max(float(spikes.max()) for spikes, _ in subject.batches),
         },
         "activation": asdict(subject.activation),
-        "training": {"method": config.train.method} if settings is None else _training(settings),
+        "training": {"method": config.train.method}
+        if settings is None
+        else _training(settings, subject.trained_on),
         "layers": layers,
         "lipschitz": responses,
         "loss": loss,
@@ -94,11 +96,12 @@ def _write(report: dict[str, Any], folder: Path) -> None:
     write_json(folder / JSON, report)
 
 
-def _training(settings: SAST) -> dict[str, Any]:
+def _training(settings: SAST, recordings: int) -> dict[str, Any]:
     """What of the training the assumptions are about."""
     return {
         "method": settings.method,
         "forward": settings.finetune.forward if settings.finetune else settings.forward,
+        "recordings": recordings,
         "batch_size": settings.batch_size,
         "learning_rate": settings.optimizer.learning_rate,
         "second_batch": settings.second_batch,

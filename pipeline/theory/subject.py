@@ -29,7 +29,8 @@ _STATES_AT_ONCE = 10_000_000
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is measured. `batches` hold float64 spikes `(T, B, C, H, W)` and labels `(B,)`.
+    """What is measured. `batches` hold float64 spikes `(T, B, C, H, W)` and labels `(B,)`;
+    `trained_on` counts the recordings of training.
 
     A network that was trained with hard spikes is measured as its smooth twin of the same slope.
     """
@@ -41,6 +42,7 @@ class Subject:
     input_max: int
     split: str
     seed: int
+    trained_on: int
 
     @property
     def steps(self) -> int:
@@ -77,7 +79,7 @@ def subject_of(
     Raises:
         HardspikeError: recordings are missing, or the trained network is damaged.
     """
-    data, split = _recordings(config, progress)
+    data, split, trained_on = _recordings(config, progress)
     network, activation = load_trained(config, data, run / "train")
     network = network.double()
     smooth = Activation(activation.surrogate, activation.slope, "smooth")
@@ -88,15 +90,15 @@ def subject_of(
     states = steps * sum(math.prod(layer.operator.output_shape) for layer in layers)
     parts = min(len(chosen), -(-len(chosen) * states // _STATES_AT_ONCE))
     batches = [_batch(data.take(part)) for part in np.array_split(chosen, parts)]
-    return Subject(network, smooth, layers, batches, input_max, split, seed)
+    return Subject(network, smooth, layers, batches, input_max, split, seed, trained_on)
 
 
-def _recordings(config: Config, progress: Callable[[int, int], None]) -> tuple[Dataset, str]:
+def _recordings(config: Config, progress: Callable[[int, int], None]) -> tuple[Dataset, str, int]:
     data = load_dataset(config.data, "train", progress)
-    _, held = split_validation(data.labels_B, config.data.validation_fraction, config.seed)
+    fit, held = split_validation(data.labels_B, config.data.validation_fraction, config.seed)
     if len(held) >= FEWEST:
-        return data.take(held), "validation"
-    return load_dataset(config.data, "test", progress), "test"
+        return data.take(held), "validation", len(fit)
+    return load_dataset(config.data, "test", progress), "test", len(fit)
 
 
 def _batch(data: Dataset) -> Batch:

@@ -21,7 +21,10 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Row:
-    """One line. `margin` is bound/observed, for the contraction 1 − κ; null where none exists."""
+    """One line. `margin` is bound/observed, for the contraction 1 − κ; null where none exists.
+
+    `holds` is null where the figures do not decide it.
+    """
 
     kind: Kind
     name: str
@@ -77,17 +80,20 @@ def _contraction_rows(report: Mapping[str, Any]) -> list[Row]:
 
 
 def _training_rows(report: Mapping[str, Any]) -> list[Row]:
+    """Return A4 to A8. L is known from below alone, so η can be seen to be too large, never small
+    enough; and only a minibatch of all recordings is unbiased within a shuffled epoch.
+    """
     training, limit = report["training"], report["loss"]["largest_step_size"]
     if "second_batch" not in training:
         return []
     deviations = training["deviations"]
     rate, adaptive = training["learning_rate"], training["adaptive"]
     second, independent = training["second_batch"], training["second_batch"] == "independent"
+    whole = training["recordings"] <= training["batch_size"]
+    drawn = "all recordings" if whole else "shuffled epochs"
     return [
         Row("assumption", "A4 second minibatch independent", "independent", second, independent),
-        Row(
-            "assumption", "A5 minibatches unbiased given w", "drawn anew", "shuffled epochs", False
-        ),
+        Row("assumption", "A5 minibatches unbiased given w", "drawn anew", drawn, whole),
         Row("assumption", "A6 ‖ε‖₂ ≤ ρ", "ρ", "ρ in |w|" if adaptive else "ρ", not adaptive),
         Row(
             "assumption",
@@ -101,7 +107,7 @@ def _training_rows(report: Mapping[str, Any]) -> list[Row]:
             "A8 η ≤ 1/(4L), L from below",
             limit,
             rate,
-            None if limit is None else rate <= limit,
+            False if limit is not None and rate > limit else None,
             None if limit is None else limit / rate,
         ),
     ]

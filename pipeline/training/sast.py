@@ -14,7 +14,9 @@ Other measures of ε, with T = |w| + η for `adaptive` and T = 1 without:
 ρ = 0 skips the first pass: the step is then the base optimiser's own, bit for bit. The step is
 written out here, and not taken from a SAM package, because none has all of this: weights restored
 to the very same bits, ρ = 0 without a second pass, a radius a layer, a random direction and a
-second minibatch.
+second minibatch. The nearest is pytorch-optimizer, whose `SAM` (4.1.0) restores from copies, takes
+the second gradient on whatever its closure holds and has ASAM without η; but ρ = 0 runs both
+passes, one norm scales all layers, and no direction is random.
 """
 
 import math

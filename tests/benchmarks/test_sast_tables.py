@@ -8,14 +8,24 @@ from typing import Any
 import pytest
 
 from benchmarks.records import RunRecord, read_records
-from benchmarks.sast_study.page import conclusions
-from benchmarks.sast_study.plan import GRID, NMNIST, RECOMMENDED, RECORDS
+from benchmarks.sast_study.comparisons import ROBUSTNESS, comparison_table
+from benchmarks.sast_study.headline import (
+    BestArms,
+    best,
+    best_arms,
+    gaps_of,
+    headline,
+    headline_intervals,
+)
+from benchmarks.sast_study.in_short import in_short, what_is_shown
+from benchmarks.sast_study.plan import EARLIER, GRID, NMNIST, RECOMMENDED, RECORDS, SWAPPED
+from benchmarks.sast_study.sentences import conclusions
 from benchmarks.sast_study.tables import (
     arm_table,
-    best,
-    comparison_table,
+    best_of_grid,
     grid_table,
-    headline,
+    lost,
+    shown_in_grid,
     smooth,
 )
 from benchmarks.study.tables import Records, deployed, difference
@@ -36,7 +46,7 @@ def record(arm: str, fold: int, bits: int, figures: Mapping[str, Any], seed: int
     scores = {
         name: None if value is None else {"correct": value, "n": 100}
         for name, value in figures.items()
-        if name in ("smooth", "hard", "deployed")
+        if name in ("smooth", "hard", "calibrated", "deployed")
     }
     own = {"calibrated": None, "weight_bits": bits, "transfer_gap": None} | scores
     own |= {"synops_per_sample": figures.get("synops", 1000.0)}
@@ -48,6 +58,7 @@ def record(arm: str, fold: int, bits: int, figures: Mapping[str, Any], seed: int
     tree["config"]["name"], tree["config"]["seed"] = name, seed
     tree["config"]["data"]["source"]["fold"] = fold
     tree["config"]["convert"]["weight_bits"] = bits
+    tree["config"]["train"]["select_by"] = figures.get("pick", "smooth")
     return RunRecord.model_validate_json(json.dumps(tree))
 
 
@@ -68,13 +79,13 @@ def made_up() -> Records:
     ]
     sast = [{"smooth": 91, "hard": 90, "deployed": 90 + 2 * step} for step in (0, 1, 2)]
     recipe = [{"smooth": None, "hard": 95, "deployed": 95} for _ in range(3)]
-    swapped = [*arm("plain-hard-pick", plain), *arm("sast-hard-pick", sast)]
+    swapped = [*arm(SWAPPED[0], plain), *arm(SWAPPED[1], sast)]
     named = [*arm("plain", plain), *arm("sast", sast), *arm(RECOMMENDED, recipe)]
     return Records.of([*named, *swapped])
 
 
 def test_the_headline_by_hand() -> None:
-    found = headline(made_up(), STEPS)
+    found = headline(made_up(), STEPS, best_arms(made_up()))
     assert found["gap_plain_points"] == {"mean": 20.0, "sd": 0.0, "n": 3}
     assert found["gap_sast_points"] == {"mean": 1.0, "sd": 0.0, "n": 3}
     assert found["smooth_change_points"] == {"mean": 1.0, "sd": 0.0, "n": 3}
@@ -91,11 +102,14 @@ def test_a_difference_is_first_minus_second_over_folds() -> None:
     assert (found.mean, found.n, found.unit) == (21.0, 3, "folds")
     assert (found.low, found.high) == pytest.approx((21 - 2.48414, 21 + 2.48414), abs=1e-4)
     rows = comparison_table(made_up(), NMNIST)
-    assert rows[1][:3] == (
+    assert rows[1][:4] == (
         "SAST − plain surrogate-forward",
+        "smooth",
         "3 folds",
         "+21.0 (95% +18.5 to +23.5)",
     )
+    rows = comparison_table(made_up(), NMNIST, ROBUSTNESS)
+    assert rows[1][3] == "−19.0 (95% −19.0 to −19.0)"
 
 
 def test_a_seed_that_one_fold_lacks_is_left_out_of_a_difference() -> None:
@@ -111,7 +125,7 @@ def test_a_seed_that_one_fold_lacks_is_left_out_of_a_difference() -> None:
 def test_sentences_follow_the_interval() -> None:
     text = "\n".join(conclusions(made_up()))
     assert "SAST minus plain surrogate-forward. nmnist-1k: 8 bits more, +21.0" in text
-    assert "loses 20.0 ± 0.0 points on N-MNIST-1k; SAST at the same slope loses 1.0 ± 0.0" in text
+    assert "accuracy: 20.0 ± 0.0 points without SAST, 1.0 ± 0.0 with it (less, −19.0" in text
     two = made_up().on_folds({0, 1})
     assert "nmnist-1k: 8 bits too few runs to tell" in "\n".join(conclusions(two))
     swapped = [
@@ -126,14 +140,14 @@ def test_sentences_follow_the_interval() -> None:
 def test_an_arm_without_a_smooth_network_has_a_dash_and_is_never_the_best_smooth_one() -> None:
     rows = arm_table(made_up(), NMNIST)
     recipe = next(row for row in rows if row[0].startswith("recipe, hard forward"))
-    assert (recipe[2], recipe[4]) == ("–", "–")
-    assert recipe[5:7] == ("95.0 ± 0.0", "94.0 ± 0.0")
+    assert (recipe[3], recipe[5]) == ("–", "–")
+    assert recipe[6:8] == ("95.0 ± 0.0", "94.0 ± 0.0")
     assert best(made_up(), smooth) == "sast"
     assert best(made_up(), deployed) == RECOMMENDED
 
 
-def test_the_best_is_chosen_on_the_folds_that_all_have() -> None:
-    """SAST's only fold is an easy one; on it the plain network is better."""
+def test_the_best_is_chosen_among_arms_that_have_all_folds() -> None:
+    """SAST's only fold is an easy one."""
     easy = arm("sast", [{"smooth": 93, "hard": 90, "deployed": 90}])
     plain = arm(
         "plain",
@@ -143,11 +157,145 @@ def test_the_best_is_chosen_on_the_folds_that_all_have() -> None:
 
 
 def test_missing_runs_are_one_line() -> None:
-    with pytest.raises(HardspikeError, match="found no fold and seed of nmnist-1k"):
-        headline(Records({}), STEPS)
-    without = {k: v for k, v in made_up().by_file.items() if not k.endswith("-plain-hard-pick")}
+    with pytest.raises(HardspikeError, match="found no arm with every fold and seed"):
+        best_arms(Records({}))
+    without = {k: v for k, v in made_up().by_file.items() if not k.endswith(SWAPPED[0])}
     with pytest.raises(HardspikeError, match="found no runs for gap_plain_points"):
-        headline(Records(without), STEPS)
+        headline(Records(without), STEPS, BestArms("sast", "sast"))
+
+
+def test_the_best_arms_stay_the_same_on_other_folds() -> None:
+    """SAST deploys best over all folds, the plain network on fold 2 alone."""
+    sast = [{"smooth": 90, "hard": 90, "deployed": value} for value in (95, 95, 80)]
+    plain = [{"smooth": 92, "hard": 70, "deployed": value} for value in (70, 70, 90)]
+    found = [run for runs in made_up().by_file.values() for run in runs]
+    found = [run for run in found if run.arm.rpartition("-")[2] not in ("plain", "sast")]
+    recipe = arm(RECOMMENDED, [{"smooth": None, "hard": 60, "deployed": 60}] * 3)
+    others = [run for run in found if not run.arm.endswith(RECOMMENDED)]
+    records = Records.of([*others, *arm("sast", sast), *arm("plain", plain), *recipe])
+    swapped = set(SWAPPED)
+    low = [{"smooth": 80, "hard": 60, "deployed": 60}] * 3
+    records = Records.of(
+        [run for runs in records.by_file.values() for run in runs if run.arm[10:] not in swapped]
+        + [run for name in sorted(swapped) for run in arm(name, low)]
+    )
+    arms = best_arms(records)
+    assert arms == BestArms("sast", "plain")
+    fold = records.on_folds({2})
+    assert best_arms(fold) == BestArms("plain", "plain")
+    assert headline(fold, STEPS, arms)["int8_minus_best_smooth_points"]["mean"] == 80 - 92
+
+
+def test_intervals_are_over_folds_each_the_mean_of_its_seeds() -> None:
+    """SAST's gaps are 1 and 5 on the seeds of fold 0, 3 and 3, 5 and 7: means 3, 3, 6."""
+    gaps = {0: (1, 3, 5), 1: (5, 3, 7)}
+    runs = [
+        run
+        for seed, found in gaps.items()
+        for name in ("plain", "sast", *SWAPPED, RECOMMENDED)
+        for run in arm(
+            name, [{"smooth": 90, "hard": 90 - gap, "deployed": 80} for gap in found], seed
+        )
+    ]
+    records = Records.of(runs)
+    found = headline_intervals(records, STEPS, best_arms(records))
+    margin = 4.30265 * 3**0.5 / 3**0.5
+    assert found["gap_sast_points"] == {
+        "low": pytest.approx(4 - margin, abs=1e-3),
+        "high": pytest.approx(4 + margin, abs=1e-3),
+        "n": 3,
+        "unit": "folds",
+    }
+    assert (found["step_ratio"]["n"], found["step_ratio"]["unit"]) == (2, "pairs")
+
+
+def test_what_is_shown_follows_the_interval() -> None:
+    records, arms = made_up(), best_arms(made_up())
+    found = headline(records, STEPS, arms)
+    intervals = headline_intervals(records, STEPS, arms)
+    text = what_is_shown(records, found, intervals, found, {})
+    assert "plain network loses 20 points or more is shown" in text
+    assert "SAST loses 3 points or fewer is shown" in text
+    wide = intervals | {"gap_sast_points": intervals["gap_sast_points"] | {"high": 3.5}}
+    text = what_is_shown(records, found, wide, found, {})
+    assert "SAST loses 3 points or fewer holds for the mean and is not shown" in text
+    worse = found | {"gap_sast_points": {"mean": 3.2, "sd": 0.0, "n": 3}}
+    text = what_is_shown(records, worse, wide, found, {})
+    assert "SAST loses 3 points or fewer is not met" in text
+    assert "Before, β = 1.8" not in text
+
+
+def test_the_earlier_setting_stands_beside_the_headline() -> None:
+    """Plain loses 10, 12 and 14 there, SAST 2 in each fold; smooth accuracy is the same."""
+    plain = [{"smooth": 90, "hard": 90 - gap, "deployed": 70} for gap in (10, 12, 14)]
+    sast = [{"smooth": 90, "hard": 88, "deployed": 88}] * 3
+    runs = [*arm(EARLIER[0], plain), *arm(EARLIER[1], sast)]
+    records = Records.of([*(run for one in made_up().by_file.values() for run in one), *runs])
+    arms, other = best_arms(records), gaps_of(records, EARLIER)
+    assert [value["mean"] for value in other.values()] == [12, 2, 0]
+    assert other["gap_plain_points"]["interval_95"]["low"] == pytest.approx(12 - 4.96828, abs=1e-4)
+    found, intervals = (
+        headline(records, STEPS, arms),
+        headline_intervals(records, STEPS, arms),
+    )
+    assert found["gap_plain_points"]["mean"] == 20
+    text = what_is_shown(records, found, intervals, found, other)
+    assert "plain network loses 20 points or more is not met (mean 12.00" in text
+    assert "Before, β = 1.8" in text
+
+
+def test_epochs_that_were_picked_otherwise_are_named() -> None:
+    hard = [{"smooth": 90, "hard": 80, "deployed": 85, "pick": "hard"}] * 3
+    smooth_ = [{"smooth": 90, "hard": 80, "deployed": 80}] * 3
+    unlike = Records.of([*arm("slope", hard), *arm("sast-hard-pick", smooth_)])
+    assert "(epoch: hard against smooth)" in "\n".join(conclusions(unlike))
+    alike = Records.of([*arm("slope", hard), *arm("sast-hard-pick", hard)])
+    assert "(epoch:" not in "\n".join(conclusions(alike))
+
+
+def test_a_calibrated_network_loses_what_its_calibrated_hard_network_does() -> None:
+    run = record("x", 0, 8, {"smooth": 90, "hard": 60, "calibrated": 85, "deployed": 84})
+    assert run.figures.transfer_gap == 0.3
+    assert lost(run) == 5
+
+
+@pytest.mark.parametrize(("without", "says"), [(95, "no gain in accuracy"), (90, "is worth its")])
+def test_the_recommendation_says_what_sast_does_in_it(without: int, says: str) -> None:
+    more = [{"smooth": None, "hard": 95, "deployed": without} for _ in range(3)]
+    names = ("recipe-hard-matched", "recipe-hard-without-sast")
+    runs = [run for name in names for run in arm(name, more)]
+    found = [run for runs in made_up().by_file.values() for run in runs]
+    assert says in in_short(Records.of([*found, *runs]))[-1]
+
+
+def grid_records(
+    points: Mapping[tuple[float, float], tuple[int, float]],
+) -> Records:
+    """Return the grid of (slope, ρ) → right answers of the hard network, its validation's share."""
+    runs = []
+    for (slope, rho), (hard, validation) in points.items():
+        tree = record(GRID, 0, 8, {"smooth": 90, "hard": hard, "deployed": 80}).model_dump(
+            mode="json", by_alias=True
+        )
+        tree["config"]["train"] |= {"rho": rho, "slope": {"start": slope, "end": None}}
+        tree["figures"]["training"]["validation"] = {"hard": validation, "smooth": 0.9}
+        runs.append(RunRecord.model_validate_json(json.dumps(tree)))
+    return Records.of(runs)
+
+
+def test_the_grids_best_sast_is_that_of_its_validation_recordings() -> None:
+    """Test accuracy would choose β = 2, and ρ = 0 has the best validation accuracy."""
+    points = {(5.0, 0.0): (88, 0.95), (5.0, 0.1): (70, 0.93), (2.0, 0.1): (89, 0.91)}
+    assert best_of_grid(grid_records(points)) == (5.0, 0.1)
+    with pytest.raises(HardspikeError, match="no run of the grid"):
+        best_of_grid(grid_records({(5.0, 0.0): (88, 0.95)}))
+
+
+def test_the_grid_shows_an_effect_where_both_halves_hold() -> None:
+    points = {(1.0, 0.0): (65, 0.9), (1.0, 0.3): (80, 0.9), (2.0, 0.0): (80, 0.9)}
+    points |= {(2.0, 0.3): (89, 0.9)}
+    assert shown_in_grid(grid_records(points), 20, 3) == []
+    assert shown_in_grid(grid_records(points | {(1.0, 0.3): (87, 0.9)}), 20, 3) == [(1.0, 0.3)]
 
 
 def test_the_grid_has_a_row_a_slope_and_rho() -> None:

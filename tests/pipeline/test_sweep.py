@@ -196,6 +196,11 @@ def test_two_combinations_that_are_one_experiment_are_refused(values: str) -> No
     assert line.startswith("--set")
 
 
+def test_a_value_that_is_given_twice_is_named() -> None:
+    (line,) = faults(lambda: plan(CONFIG, ["train.rho=0,0.1,0", "seed=0,1"]))
+    assert line == "--set train.rho=0,0.1,0: found 0 2 times; a value is allowed once"
+
+
 def test_runs_share_the_stages_up_to_where_their_configs_part() -> None:
     base = lineage(load_config(CONFIG))
     assert len(base) == len(STAGES) - 1

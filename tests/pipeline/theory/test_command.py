@@ -10,7 +10,7 @@ from pipeline.cli import main
 from pipeline.config import Config
 from pipeline.progress import Reporter
 from pipeline.stages import run_stages
-from pipeline.theory.table import violated
+from pipeline.theory.table import rows_of, violated
 
 CONFIG: dict[str, Any] = {
     "name": "tiny",
@@ -66,6 +66,18 @@ def test_the_report_is_whole_and_no_bound_is_violated(
     page = (run / "theory" / "theory.md").read_text()
     assert all(row["name"].replace("|", "\\|") in page for row in report["rows"])
     assert (run / "theory" / "mechanism.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_the_figures_cannot_decide_has_no_verdict(run: Path) -> None:
+    """L is known from below: a step size can be too large for it, never small enough."""
+    assert main(["theory", str(run), "--samples", "4", "--quiet"]) == 0
+    report = json.loads((run / "theory" / "theory.json").read_text())
+    assert (report["training"]["recordings"], report["training"]["batch_size"]) == (30, 10)
+    limit = report["loss"]["largest_step_size"]
+    for rate, size, unbiased, small in ((2 * limit, 29, False, False), (limit / 2, 30, True, None)):
+        training = report["training"] | {"learning_rate": rate, "batch_size": size}
+        found = {row.name[:2]: row.holds for row in rows_of(report | {"training": training})}
+        assert (found["A5"], found["A8"]) == (unbiased, small)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run: Path) -> None:
