@@ -33,7 +33,7 @@ class Headline(NamedTuple):
     found: Figures
     intervals: Figures
     untouched: Figures
-    earlier: Figures
+    by_validation: Figures
 
 
 class Aside(NamedTuple):
@@ -47,7 +47,7 @@ class Aside(NamedTuple):
 def page(records: Records, headline: Headline, aside: Aside) -> str:
     """Return the study as Markdown."""
     shown = what_is_shown(
-        records, headline.found, headline.intervals, headline.untouched, headline.earlier
+        records, headline.found, headline.intervals, headline.untouched, headline.by_validation
     )
     parts = [
         _INTRODUCTION.format(train=SACCADE_TRAIN, folds=FOLDS),
@@ -103,13 +103,13 @@ def _headline_rows(headline: Headline) -> list[Row]:
             text += f" ({ARMS[headline.arms.deployed][0]}; {ARMS[headline.arms.smooth][0]})"
         cells = (_short(value), str(value["n"]), _span(headline.intervals[name]))
         rows.append((f"`{name}`", *cells, _short(other), str(other["n"]), text))
-    for name, value in headline.earlier.items():
+    for name, value in headline.by_validation.items():
         cells = (_short(value), str(value["n"]), _span(value["interval_95"]))
-        rows.append((f"{name}, β = 1.8", *cells, "–", "–", _EARLIER))
+        rows.append((f"{name}, β = 1.5", *cells, "–", "–", _BY_VALIDATION))
     return rows
 
 
-_EARLIER = "the same at β = 1.8, ρ = 0.3 and 35 epochs, chosen with test accuracy in sight"
+_BY_VALIDATION = "the same at β = 1.5, ρ = 0.5 and 70 epochs, chosen by validation alone"
 
 
 def _short(value: Mapping[str, Any]) -> str:
@@ -191,7 +191,7 @@ everything in the recipe were chosen on folds 0 and 1, test accuracy in sight, b
 trainings that are not on record. Theory alignment has a step size, ρ and epochs of its own, found
 in the same way. The random perturbation has SAST's ρ; another size was not tried. SAST at β = 5 has
 the slope and ρ of the grid's best validation accuracy. On saccade-mnist neither slope nor ρ was
-tuned. The headline's pair, β = 1.5, was chosen by the trials above before it was run, on validation
+tuned. The pair at β = 1.5 was chosen by the trials above before it was run, on validation
 recordings of folds 0 and 1. That epochs are picked by hard validation accuracy, and that the
 recommended recipe prunes 40% and not 35%, was decided when all folds had been seen; with 35% the
 SynOps were 0.61 of the plain network's, of which no record is left. The five folds share all 1,000

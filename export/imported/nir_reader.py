@@ -301,8 +301,8 @@ def _shares(fields: Fields, key: str, shape: Shape) -> Array | None:
         return np.array(np.broadcast_to(column, shape))
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise HardspikeError(
-            f"node {fields.name}: metadata: {key}: found {text[:40]!r}, allowed a number, or a list "
-            "of one an output"
+            f"node {fields.name}: metadata: {key}: found {text[:40]!r}, allowed a number, or a "
+            "list of one an output"
         ) from None
 
 

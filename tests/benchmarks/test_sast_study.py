@@ -13,8 +13,8 @@ from benchmarks.sast_study.headline import best_arms
 from benchmarks.sast_study.in_short import in_short
 from benchmarks.sast_study.plan import (
     ARMS,
+    BY_VALIDATION,
     CONFIGS,
-    EARLIER,
     GRID,
     NMNIST,
     RECOMMENDED,
@@ -106,7 +106,7 @@ def test_sast_of_the_steep_arm_is_the_grids_best_by_validation() -> None:
         ("plain-pruned", "plain-hard-pick"),
         ("recipe-hard-matched", "recipe-hard"),
         SWAPPED,
-        EARLIER,
+        BY_VALIDATION,
     ],
 )
 def test_partners_differ_in_what_is_asked_alone(arm: str, base: str) -> None:
