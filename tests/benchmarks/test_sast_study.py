@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ from benchmarks.sast_study.theory import (
 from benchmarks.sast_study.trials import HELD_OUT, read_trials, trials
 from benchmarks.sast_study.write import build_study
 from benchmarks.statistics import summary
-from benchmarks.study.runs import is_of_config, missing, recorded
+from benchmarks.study.runs import Planned, is_of_config, missing, recorded
 from benchmarks.study.tables import Records, as_json, deployed, paired
 from pipeline.config import SAST
 from pipeline.config_file import load_config
@@ -44,6 +45,16 @@ from pipeline.training.schedules import slope_at
 @functools.cache
 def on_record() -> tuple[RunRecord, ...]:
     return read_records(RECORDS)
+
+
+@functools.cache
+def planned() -> list[list[Planned]]:
+    return plan()
+
+
+@functools.cache
+def done() -> Any:
+    return recorded(RECORDS)
 
 
 HEADLINE = {
@@ -88,7 +99,7 @@ def test_the_figures_bear_the_answer_in_one_sentence() -> None:
 
 
 def test_the_records_are_complete() -> None:
-    assert missing(plan(), recorded(RECORDS)) == []
+    assert missing(planned(), done()) == []
 
 
 def test_sast_of_the_steep_arm_is_the_grids_best_by_validation() -> None:
@@ -186,12 +197,11 @@ def test_every_row_of_the_tables_has_its_runs_on_record() -> None:
 
 
 def test_what_is_on_record_is_what_the_plan_asks_for_and_is_not_run_again() -> None:
-    trainings, done = plan(), recorded(RECORDS)
-    left = {run.name for runs in missing(trainings, done) for run in runs}
-    planned = Counter(run.name for runs in trainings for run in runs)
-    assert max(planned.values()) == 1
-    assert {name for _, name in done} <= set(planned)
-    assert not left & {name for _, name in done}
+    left = {run.name for runs in missing(planned(), done()) for run in runs}
+    names = Counter(run.name for runs in planned() for run in runs)
+    assert max(names.values()) == 1
+    assert {name for _, name in done()} <= set(names)
+    assert not left & {name for _, name in done()}
 
 
 def test_every_run_on_record_gave_onnx_runtime_the_references_spikes() -> None:
@@ -201,11 +211,10 @@ def test_every_run_on_record_gave_onnx_runtime_the_references_spikes() -> None:
 
 
 def test_a_run_of_another_config_is_due_again() -> None:
-    done = recorded(RECORDS)
-    run = next(run for runs in plan() for run in runs if (run.file, run.name) in done)
-    assert missing([[run]], done) == []
+    run = next(run for runs in planned() for run in runs if (run.file, run.name) in done())
+    assert missing([[run]], done()) == []
     changed = run.config.model_copy(update={"seed": run.config.seed + 100})
-    assert missing([[replace(run, config=changed)]], done) == [[replace(run, config=changed)]]
+    assert missing([[replace(run, config=changed)]], done()) == [[replace(run, config=changed)]]
 
 
 @pytest.mark.parametrize(
