@@ -149,9 +149,10 @@ def _marked(row: Row, faults: dict[str, list[str]], remarks: dict[str, list[str]
 
 
 def _approximated(row: Row, says: str | None) -> Row:
-    return (
-        row if says is None or not row.is_equal else replace(row, status="approximated", says=says)
-    )
+    """Return the row of a layer with what stands in for it, behind what else becomes of it."""
+    if says is None or row.status == "unsupported":
+        return row
+    return replace(row, status="approximated", says="; ".join(filter(None, (row.says, says))))
 
 
 def _losses(layer: Layer[Any], demands: Demands) -> Iterable[str]:
