@@ -26,7 +26,8 @@ A faulty chip's layer has `neuron/thresholds` or `neuron/alive` (one a neuron) b
 Loihi and no netx knows: its neurons are of type CUBA-FAULT, so that netx stops at them.
 
 A file that stands in for another network, as nearly as Lava's neuron allows, says what of it is not
-the network's in the attribute `approximates` (a JSON list) and is called `model.approximated.net`.
+the network's in the attribute `approximates` (a JSON list) and is called `model.approximated.net`;
+`stands_in_for` is the SHA-256 of that network's own file.
 
 What netx has no field for lies in attributes of the file: schema, readout, steps, dt, input_max,
 classes, layer_names (both JSON lists) and scales. Source of the layout: lava-dl 0.6.0,
@@ -42,7 +43,7 @@ import h5py
 import numpy as np
 
 from export.errors import HardspikeError
-from export.files import replacing
+from export.files import replacing, sha256
 from export.network import (
     Array,
     Conv,
@@ -61,16 +62,23 @@ from export.netx_reader import (
     SUBTRACTING_NEURON,
     read_approximates,
     read_netx,
+    stands_in_for,
 )
 from export.registers import register_faults
 
-__all__ = ["APPROXIMATED_FILE", "read_approximates", "read_netx", "write_netx"]
+__all__ = ["APPROXIMATED_FILE", "read_approximates", "read_netx", "stands_in_for", "write_netx"]
 
 
-def write_netx(network: FixedPointNetwork, path: Path, approximates: Sequence[str] = ()) -> None:
+def write_netx(
+    network: FixedPointNetwork,
+    path: Path,
+    approximates: Sequence[str] = (),
+    of: Path | None = None,
+) -> None:
     """Write `network` to `path` in one step; the same network gives the same bytes.
 
-    `approximates` names what of it is not that of the network for which it stands in.
+    `approximates` names what of it is not that of the network for which it stands in, whose own
+    file is `of`.
 
     Raises:
         HardspikeError: a number overruns its register (one line each), or the file cannot be
@@ -83,6 +91,8 @@ def write_netx(network: FixedPointNetwork, path: Path, approximates: Sequence[st
         _write_attributes(file, network)
         if approximates:
             file.attrs["approximates"] = json.dumps(list(approximates))
+        if of is not None:
+            file.attrs["stands_in_for"] = sha256(of)
         groups, arriving_N = _Groups(file), None
         _put(groups.add("input"), "shape", network.input_shape)
         for layer, given, shape in zip(

@@ -52,6 +52,16 @@ def read_approximates(path: Path) -> tuple[str, ...]:
         return fields.names(file, "approximates") if "approximates" in file.attrs else ()
 
 
+def stands_in_for(path: Path) -> str | None:
+    """Return the SHA-256 of the netx file of the network that a file stands in for, if it says.
+
+    Raises:
+        HardspikeError: as `read_netx`.
+    """
+    with open_guarded(path, NETX_BYTES) as file:
+        return fields.text(file, "stands_in_for") if "stands_in_for" in file.attrs else None
+
+
 def _network(file: Any) -> FixedPointNetwork:
     schema = fields.text(file, "schema")
     if schema != SCHEMA:

@@ -21,6 +21,8 @@ from export.network import LIF, Array, Layer, Reset, Shape
 _ROUNDING = 2.0**-51
 """How far a step of 1 may be off, where no float64 meets `export.euler`'s equations."""
 
+_SLOW = 2.0**60
+"""τ in steps of a leak that takes nothing: 1 − 1/τ is 1 in float64, and 1/τ · τ too."""
 _CLOSE = 2.0**-50
 """Of a bias: a few roundings of float64."""
 
@@ -28,9 +30,8 @@ _CLOSE = 2.0**-50
 def neuron_node(layer: Layer[LIF], shape: Shape, dt: float) -> Any:
     """Return the node of a layer's neurons, whose population has `shape`.
 
-    Raises:
-        HardspikeError: a current without a leak, or some neurons with a leak and some without, for
-            which NIR's nodes have no place.
+    NIR has no neurons without a leak behind a current, or beside others that have one: theirs is
+    then so slow that no float64 shows it.
     """
     neuron, full = layer.neuron, _Full(shape)
     decay, current = (
@@ -41,19 +42,9 @@ def neuron_node(layer: Layer[LIF], shape: Shape, dt: float) -> Any:
     if neuron.fires:
         settings |= {"v_threshold": full(None, neuron.threshold), "v_reset": full(None, 0.0)}
     if neuron.current_decay or layer.current_decay_O is not None:
-        if (decay == 1).any():
-            raise HardspikeError(
-                f"layer {layer.name}: found neurons without a leak behind a synaptic current, "
-                "allowed in NIR's CubaLIF is a leak"
-            )
         settings["tau_syn"], settings["w_in"] = _euler(current, dt)
     elif (decay == 1).all():
         return (nir.IF if neuron.fires else nir.I)(r=full(None, inverse(dt)), **settings)
-    if (decay == 1).any():
-        raise HardspikeError(
-            f"layer {layer.name}: found neurons without a leak beside others, "
-            "allowed in NIR's LIF is a leak for each"
-        )
     constant, settings["r"] = _euler(decay, dt)
     settings["v_leak"] = full(late_bias(layer), 0.0) * constant / dt
     if "tau_syn" in settings:
@@ -101,8 +92,12 @@ def late_bias(layer: Layer[LIF]) -> Array | None:
 def _euler(shares: Array, dt: float) -> tuple[Array, Array]:
     """Return time constants and the factors that make up for them, as `export.euler` has them."""
     each, place = np.unique(shares, return_inverse=True)
-    pairs = np.array([time_constant(float(share), dt) for share in each])
+    pairs = np.array([_time_constant(float(share), dt) for share in each])
     return pairs[place, 0].reshape(shares.shape), pairs[place, 1].reshape(shares.shape)
+
+
+def _time_constant(share: float, dt: float) -> tuple[float, float]:
+    return (_SLOW * dt, _SLOW) if share == 1 else time_constant(share, dt)
 
 
 @dataclass(frozen=True, eq=False)

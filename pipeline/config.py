@@ -236,7 +236,8 @@ class Imported(Model):
 
     `sha256` is the file's. `dt` is a step in the file's own unit of time, `input_shape` (C, H, W),
     `refractory` steps of rest behind a spike; what is None the file says itself. `toolkit` is who
-    wrote it, `settings` are NAME=VALUE of its neurons that it does not hold.
+    wrote it, `settings` are NAME=VALUE of its neurons that it does not hold. These and `refractory`
+    are not recorded where they are not given, as in the configs of before them.
     """
 
     method: Literal["imported"]
@@ -246,9 +247,11 @@ class Imported(Model):
     reset: Reset | None = None
     readout: Readout | None = None
     input_shape: tuple[Positive, Positive, Positive] | None = None
-    refractory: Annotated[int, Field(ge=1, le=LONGEST_REFRACTORY)] | None = None
-    toolkit: ToolkitName | None = None
-    settings: tuple[str, ...] = ()
+    refractory: Annotated[
+        int | None, Field(ge=1, le=LONGEST_REFRACTORY, exclude_if=lambda steps: steps is None)
+    ] = None
+    toolkit: Annotated[ToolkitName | None, Field(exclude_if=lambda name: name is None)] = None
+    settings: Annotated[tuple[str, ...], Field(exclude_if=lambda said: not said)] = ()
 
 
 class ConvertSettings(Model):

@@ -86,7 +86,7 @@ def _write_stand_in(network: FixedPointNetwork, path: Path) -> None:
         HardspikeError: Lava cannot run it, or the file differs from it.
     """
     check_limits(network)
-    write_netx(network, path, ("reset",))
+    write_netx(network, path, ("reset",), path.with_name("model.net"))
     list(netx_parity(path, network))
 
 

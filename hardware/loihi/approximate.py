@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from export.bounds import DECAY_ONE, largest_sum
 from export.errors import HardspikeError
 from export.network import Array, Dense, FixedPointNetwork, Layer, LoihiLIF, Shape
+from export.neurons import NO_CURRENT
 from export.registers import BIAS
 from hardware.arriving import delayed, neuron_bias, synapse_product
 from hardware.loihi.limits import check_limits
@@ -50,7 +51,6 @@ FACTORS = tuple(2.0 ** (-eighth / 8) for eighth in range(25))
 WIDEST = 1024
 """Neurons of a layer up to which its own synapses, a square matrix, are written."""
 _LARGEST_INHIBITION = 254
-_NO_FILTER = DECAY_ONE - 1
 U8 = NDArray[np.uint8]
 
 
@@ -155,7 +155,7 @@ def inhibiting(layer: Layer[LoihiLIF]) -> Layer[LoihiLIF] | None:
     plain = (
         isinstance(synapse, Dense)
         # Anything else that a neuron may have is the membrane's, which is kept elsewhere here.
-        and neuron == LoihiLIF(neuron.membrane_decay, neuron.threshold, _NO_FILTER, "subtract")
+        and neuron == LoihiLIF(neuron.membrane_decay, neuron.threshold, NO_CURRENT, "subtract")
         and layer.current_decay_O is None
         and layer.membrane_decay_O is None
         and layer.dendrite_delay_N is None

@@ -9,6 +9,7 @@ import numpy as np
 from export import hdf5_fields as fields
 from export.errors import HardspikeError
 from export.network import Conv, Dense, Layer, LoihiLIF, Shape, Synapse
+from export.neurons import NO_CURRENT
 from hardware.loihi.dense_loader import loaded_weights
 from hardware.loihi.limits import LONGEST_DELAY
 
@@ -98,9 +99,9 @@ class Blocks:
         synapse = Conv(kernel, np.full(full[0], bias, np.int32), groups=full[0])
         layer = Layer(f"input{index}", synapse, *self._neuron(group, full[0]))
         # The input reaches the membrane as a bias, past the synaptic current.
-        neuron = replace(layer.neuron, current_decay=4095)
+        neuron = replace(layer.neuron, current_decay=NO_CURRENT)
         self._layers.append(replace(layer, neuron=neuron, current_decay_O=None))
-        if layer.neuron.current_decay != 4095:
+        if layer.neuron.current_decay != NO_CURRENT:
             self._note(group, "netx feeds the input past the synaptic current of this neuron")
 
     def _check_size(self, group: Any, shape: Shape) -> None:

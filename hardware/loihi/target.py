@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import HardspikeError
+from export.files import sha256
 from export.network import FixedPointNetwork, Readout
-from export.netx_file import APPROXIMATED_FILE, read_approximates, read_netx
+from export.netx_file import APPROXIMATED_FILE, read_approximates, read_netx, stands_in_for
 from hardware.loihi import environment
 from hardware.loihi.environment import Announce, announce_on_stderr
 from hardware.loihi.limits import check_limits
@@ -236,14 +237,20 @@ def loihi_file(artefacts: Path) -> Path:
     """Return the file of a folder that runs here: the network's, or what stands in for it.
 
     Raises:
-        HardspikeError: a file has the name of a stand-in and does not say that it is one.
+        HardspikeError: a file has the name of a stand-in and does not say that it is one, or stands
+            in for another network than the one beside it.
     """
-    stand_in = artefacts / APPROXIMATED_FILE
+    stand_in, own = artefacts / APPROXIMATED_FILE, artefacts / "model.net"
     if not stand_in.exists():
-        return artefacts / "model.net"
+        return own
     if not read_approximates(stand_in):
         raise HardspikeError(
             f"{stand_in}: approximates: found nothing, allowed is what the file approximates"
+        )
+    if stands_in_for(stand_in) != sha256(own):
+        raise HardspikeError(
+            f"{stand_in}: stands_in_for: found another network than {own.name}, allowed is the "
+            "network beside it; deploy writes both"
         )
     return stand_in
 

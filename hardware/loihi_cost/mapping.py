@@ -17,12 +17,11 @@ import numpy as np
 
 from export.errors import HardspikeError
 from export.network import Array, FixedPointNetwork, Layer, LoihiLIF
+from export.neurons import NO_CURRENT
 from hardware.loihi_cost import chip
 from hardware.loihi_cost.connections import Connections, Integers, connections
 from hardware.loihi_cost.cut import Load, Uncut, cores_reached, cut, whole
 
-NO_FILTER = 4095
-"""The current decay du that leaves no synaptic current from one step to the next."""
 INPUT = "input"
 
 
@@ -112,10 +111,10 @@ def _longest(delay_N: Array | None) -> int:
 def _unpriced(network: FixedPointNetwork) -> Iterator[str]:
     """Yield what neither SANA-FE nor the count of operations has."""
     for layer in network.layers:
-        if layer.neuron.current_decay != NO_FILTER:
+        if layer.neuron.current_decay != NO_CURRENT:
             yield (
                 f"layer {layer.name}: current decay: found {layer.neuron.current_decay}, allowed "
-                f"{NO_FILTER}: SANA-FE's neuron does not round a synaptic current that lasts"
+                f"{NO_CURRENT}: SANA-FE's neuron does not round a synaptic current that lasts"
             )
     for layer in network.layers:
         if layer.features:

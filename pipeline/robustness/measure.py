@@ -20,6 +20,7 @@ from export.netx_file import read_netx, write_netx
 from export.onnx_model import write_sequence, write_step
 from hardware.faults import Draw
 from hardware.loihi.limits import check_limits
+from hardware.loihi.target import loihi_file
 from hardware.reference_target import ReferenceTarget
 from hardware.target import Target, TargetRun
 from hardware.targets import TARGETS, TargetOptions
@@ -49,6 +50,7 @@ from pipeline.stages import check_current, recordings_digest
 
 PAGE, PICTURE, CELLS = "robustness.md", "robustness.png", "cells"
 _WORK = ".work"
+NET = "model.net"
 _ORACLE_RECORDINGS = 4
 _FAULTS = (DeadNeurons, StuckWeights, BitFlips, ThresholdDrift)
 _SOURCES = (
@@ -111,6 +113,7 @@ def robustness(
         raise HardspikeError(f"{target}: {here.reason}")
     with locked(run):
         check_current("deploy", config, run)
+        _check_network(target, run / "deploy")
         config = _limited(config, limit)
         for leftover in folder.glob(".robustness-*"):
             leftover.unlink(missing_ok=True)
@@ -227,7 +230,20 @@ def write_for(target: str, network: FixedPointNetwork, folder: Path) -> None:
             check_limits(network)
         case _:
             raise HardspikeError(f"target: found {target}, allowed {', '.join(TARGETS)}")
-    write_netx(network, folder / "model.net")
+    write_netx(network, folder / NET)
+
+
+def _check_network(target: str, deployed: Path) -> None:
+    """Refuse a target that would run what stands in for the network: the faults are the network's.
+
+    Raises:
+        HardspikeError: it would.
+    """
+    if target == "loihi" and (file := loihi_file(deployed).name) != NET:
+        raise HardspikeError(
+            f"{target}: runs {file} in the network's place, whose robustness is not the network's; "
+            f"allowed are {', '.join(name for name in TARGETS if name != target)}"
+        )
 
 
 def _scored(

@@ -61,7 +61,7 @@ def float_feature_case(seed: int) -> tuple[HardSpikeNetwork, NDArray[np.uint8]]:
     """Draw a float network with all that a layer may have, and recordings `(B, T, C, H, W)`.
 
     Weights, thresholds and biases are in sixteenths and decays in quarters, so that few sums
-    round. What NIR has no node for is left out: no leak behind a current or beside a leak.
+    round.
     """
     random = np.random.default_rng([79, seed])
     shape: Shape = (2, 4, 5)
@@ -86,8 +86,8 @@ def _float_layer(
     current_O = _differing(random.choice([0, 0.25, 0.5], outputs)) if some[0] and some[1] else None
     current = 0.5 if some[0] else 0.0
     current = current if current_O is None else float(current_O.max())
-    decay_O = _differing(random.choice([0.25, 0.5, 0.75], outputs)) if some[2] else None
-    decay = float(random.choice([0.5, 0.75] if current else [0.5, 1.0]))
+    decay_O = _differing(random.choice([0.25, 0.5, 0.75, 1], outputs)) if some[2] else None
+    decay = float(random.choice([0.5, 0.75, 1]))
     neuron = LIF(
         decay if decay_O is None else float(decay_O.max()),
         float(random.integers(4, 24)) / 16,

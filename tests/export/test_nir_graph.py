@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,16 +166,20 @@ def test_all_that_a_layer_may_have_comes_back_to_the_bit(tmp_path: Path) -> None
     assert all(seen[feature] > 5 for feature in wanted), seen
 
 
-def test_some_neurons_without_a_leak_are_refused(tmp_path: Path) -> None:
-    mixed = Layer("only", Dense(np.eye(2)), LIF(1.0, 1.0), membrane_decay_O=np.array([1.0, 0.5]))
-    for current, line in (
-        (0.0, "without a leak beside others"),
-        (0.5, "behind a synaptic current"),
-    ):
-        layer = replace(mixed, neuron=LIF(1.0, 1.0, current_decay=current))
-        network = HardSpikeNetwork((2, 1, 1), (layer,), "count", 3, 0.01)
-        with pytest.raises(HardspikeError, match=f"layer only: found neurons .*{line}"):
-            write_nir(network, tmp_path / "model.nir")
+@pytest.mark.parametrize("current", [0.0, 0.5])
+def test_neurons_without_a_leak_where_nir_has_a_leak_alone(current: float, tmp_path: Path) -> None:
+    """Beside neurons with one, and behind a synaptic current: a leak that no float64 shows."""
+    layer = Layer(
+        "only",
+        Dense(np.eye(2)),
+        LIF(1.0, 1.0, current_decay=current),
+        membrane_decay_O=None if current else np.array([1.0, 0.5]),
+    )
+    network = HardSpikeNetwork((2, 1, 1), (layer,), "count", 3, 0.0105)
+    write_nir(network, tmp_path / "model.nir")
+    (found,) = read_nir_back(tmp_path / "model.nir").layers
+    assert found.neuron == layer.neuron
+    np.testing.assert_array_equal(found.membrane_decay_O, layer.membrane_decay_O)
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path) -> None:

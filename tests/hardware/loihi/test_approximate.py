@@ -17,7 +17,7 @@ from hardware.loihi import approximate, environment
 from hardware.loihi.approximate import approximate_reset, disagreement, inhibiting
 from hardware.loihi.approximate import plain_reset as plain
 from hardware.loihi.limits import check_limits
-from hardware.loihi.target import LoihiTarget
+from hardware.loihi.target import LoihiTarget, loihi_file
 from hardware.reference import loihi_layer, run_fixed
 
 UNAVAILABLE = environment.availability().reason
@@ -180,6 +180,13 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(HardspikeError, match=r"approximated\.net: approximates: found nothing"):
         LoihiTarget().run(tmp_path, recordings(0))
     write_netx(plain(network()), path, ("reset",))
+    with pytest.raises(HardspikeError, match=r"approximated\.net: stands_in_for: found another"):
+        LoihiTarget().run(tmp_path, recordings(0))
+    write_netx(plain(network()), path, ("reset",), tmp_path / "model.net")
+    assert loihi_file(tmp_path) == path
+    write_netx(replace(network(), steps=3), tmp_path / "model.net")
+    with pytest.raises(HardspikeError, match=r"approximated\.net: stands_in_for: found another"):
+        loihi_file(tmp_path)
     assert read_approximates(path) == ("reset",)
     assert read_netx(path).layers[0].neuron == plain(network()).layers[0].neuron
 
@@ -194,7 +201,7 @@ def test_lava_runs_it_as_the_reference_does(tmp_path: Path) -> None:
     assert ways[0] is not None  # netx has no recurrent convolution
     assert None in ways[1:]
     write_netx(true, tmp_path / "model.net")
-    write_netx(found, tmp_path / APPROXIMATED_FILE, ("reset",))
+    write_netx(found, tmp_path / APPROXIMATED_FILE, ("reset",), tmp_path / "model.net")
     spikes = recordings(4)
     run: Any = LoihiTarget().run(tmp_path, spikes, record_layers=True)
     assert run.approximates == ("reset",)

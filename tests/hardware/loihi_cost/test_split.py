@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from export.errors import HardspikeError
 from export.network import Array, Conv, Dense, FixedPointNetwork, Layer, LoihiLIF
+from export.neurons import NO_CURRENT
 from hardware.loihi_cost.chip import Limits
 from hardware.loihi_cost.cut import Load
-from hardware.loihi_cost.mapping import NO_FILTER, Mapping, place_network
+from hardware.loihi_cost.mapping import Mapping, place_network
 from hardware.loihi_cost.split import Part, split_layer, split_network
 from hardware.reference import FixedStates, fixed_states
 from tests.conformance.feature_networks import FEATURES, feature_case
@@ -136,7 +137,7 @@ def test_layers_with_every_feature_are_cut() -> None:
         for layer, parts in zip(network.layers, counts, strict=True):
             there = {
                 "faulty": layer.is_faulty,
-                "current": layer.neuron.current_decay != NO_FILTER,
+                "current": layer.neuron.current_decay != NO_CURRENT,
                 "conv": isinstance(layer.synapse, Conv),
             }
             for name in (*layer.features, *(key for key, found in there.items() if found)):

@@ -83,6 +83,8 @@ def test_a_run_measures_it_and_marks_it(tmp_path: Path) -> None:
     assert "a spike resets to zero" in (run / "report" / "report.html").read_text()
     again = in_process("run", run)
     assert again.stderr.count("up to date") == 5
+    line = refused("robustness", run, "--target", "loihi", "--limit", "2")
+    assert f"loihi: runs {APPROXIMATED_FILE} in the network's place" in line
     chip, oracle = load_subjects((f"{run}@loihi", f"{run}@reference"), {}, {})
     assert (chip.source.name, oracle.source.name) == (APPROXIMATED_FILE, "model.net")
 

@@ -73,6 +73,13 @@ def test_the_stages_go_on_from_it(run: Path) -> None:
     assert network.layers[1].synapse.weight.shape == (10, 4 * 4 * 4)
 
 
+def test_what_is_recorded_of_an_import_is_as_it_was(run: Path) -> None:
+    """A run of before there were such keys is still up to date."""
+    recorded = json.loads((run / "train" / "manifest.json").read_text())["config"]["train"]
+    assert not {"refractory", "toolkit", "settings"} & recorded.keys()
+    assert {"dt", "reset", "readout", "input_shape"} < recorded.keys()
+
+
 def test_our_own_file_is_imported_as_it_is(run: Path, tmp_path: Path) -> None:
     """What deploy wrote is what was converted, to the byte, without a word from the user."""
     for name, converted in (
