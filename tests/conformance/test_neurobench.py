@@ -122,6 +122,8 @@ def cases(folder: Path) -> dict[str, Case]:
 def layer_json(layer: Layer[Any]) -> dict[str, Any]:
     synapse, neuron = layer.synapse, dict(vars(layer.neuron))
     assert neuron.pop("reset") == "zero"  # the twin has no other
+    assert not neuron.pop("refractory")
+    assert not neuron.pop("bias_filtered")
     neuron.pop("current_decay", None)
     if isinstance(synapse, Conv):
         return {"neuron": neuron, "stride": synapse.stride, "padding": synapse.padding}
