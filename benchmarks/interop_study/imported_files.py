@@ -39,8 +39,9 @@ from pipeline.metrics import agreement
 Say = Callable[[str], None]
 FOLDER = NMNIST_1K.parent / "nir"
 STEPS, THROUGH_LAVA = 315, 10
-_SUBTRACTED = ("reference", "onnxruntime")
-_ALL = (*_SUBTRACTED, "onnxruntime-step", "loihi")
+_ALL = ("reference", "onnxruntime", "onnxruntime-step", "loihi")
+_APPROXIMATED = {"subtract": ("--approximate", "reset")}
+"""What an import says of resets that Lava's neuron does not have."""
 _RANDOM_COUNT, _RANDOM_STEPS, _RATE = 4, 40, 0.3
 
 
@@ -98,7 +99,7 @@ def _file(file: File, say: Say) -> ImportedFile:
 
 def _with_reset(file: File, reset: Reset, folder: Path) -> Measured:
     config = folder / f"{reset}.json"
-    write_json(config, experiment(_ALL if reset == "zero" else _SUBTRACTED))
+    write_json(config, experiment(_ALL))
     return measure(FOLDER / file.name, file.dt, reset, config, folder / reset)
 
 
@@ -155,7 +156,8 @@ def measure(path: Path, dt: float, reset: Reset, config: Path, run: Path) -> Mea
     Raises:
         HardspikeError: one of the commands stopped.
     """
-    _must("import", path, "--dt", dt, "--reset", reset, "--data", config, "-o", run)
+    said = ("--dt", dt, "--reset", reset, *_APPROXIMATED.get(reset, ()))
+    _must("import", path, *said, "--data", config, "-o", run)
     return measured(_must("run", run), reset)
 
 

@@ -119,6 +119,7 @@ def _measured(file: ImportedFile) -> list[Row]:
         for run in one.targets:
             scored = _score(run.score) if run.score else ("–", "0")
             found = run.reason if run.agreement is None else f"{100 * run.agreement:.6g}%"
+            found += f": {run.reason}" if run.status == "approximated" else ""
             rows.append((one.reset, f"8 bits on {run.target}", *scored, found))
     return rows
 
