@@ -1,7 +1,7 @@
 """sinabs 3.1.3 (`sinabs/nir.py`, `layers/functional/lif.py`, `activation/spike_generation.py`).
 
     i = x, or exp(−1/τ_syn)·(i + x);   v = k·v + (1 − k)·i, or k·v + i;   k = exp(−1/τ)
-    LIF: a spike, or ⌊v/ϑ⌋ of them, where v ≥ ϑ;   IAF: k = 1, the whole input;   ExpLeak: no ϑ
+    LIF: a spike, or ⌊v/ϑ⌋ of them, where v ≥ ϑ;   IAF: k = 1, i whole;   ExpLeak: x whole, no ϑ
 
 Constants count steps. NIR's Euler step of 1 keeps as much where τ_nir = 1/(1 − k), and takes in the
 whole input where R = τ_nir.
