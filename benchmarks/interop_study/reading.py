@@ -249,7 +249,7 @@ def _membrane(node: Any, state: State, total: Array, reading: Reading) -> Array:
     """Return the membrane that decides, with what a late reset takes off it."""
     leaks = isinstance(node, nir.LIF | nir.LI)
     resistance = 1.0 if reading.ignored_r else node.r
-    if reading.hidden_tau_syn and leaks:
+    if reading.hidden_tau_syn and (leaks or isinstance(node, nir.IF)):
         total = state.current = math.exp(-1 / reading.hidden_tau_syn) * (state.current + total)
     if isinstance(node, nir.CubaLIF):
         keep = _keep(node.tau_syn, reading)

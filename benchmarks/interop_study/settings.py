@@ -182,7 +182,9 @@ TOOLKITS: tuple[Toolkit, ...] = (
             **dict.fromkeys(("dense-lif", "dense-if", "dense-if-floor", "readout"), _ONE_SPIKE),
             "dense-lif-whole-input": Built("zero", (*_ONE_SPIKE.settings, "norm_input=False")),
             "dense-lif-subtract": Built("subtract", _ONE_SPIKE.settings),
-            "cuba": Built("zero", (*_ONE_SPIKE.settings, "tau_syn=3")),
+            **dict.fromkeys(
+                ("cuba", "cuba-if"), Built("zero", (*_ONE_SPIKE.settings, "tau_syn=3"))
+            ),
             "dense-lif-many-spikes": Built("subtract"),
             "dense-if-many-spikes": Built("subtract"),
             "conv-pool-inferred": Built("subtract"),

@@ -21,6 +21,7 @@ from export.imported.toolkits.names import ToolkitName
 from export.imported.toolkits.read_as import (
     TOOLKITS,
     ReadGraph,
+    check_reach,
     read_as,
     settings_of,
     step_and_reset,
@@ -116,8 +117,9 @@ def with_toolkit(graph: Graph, options: Options) -> Options:
             raise HardspikeError("--setting: found without --from, allowed with it")
         return options
     toolkit = TOOLKITS[options.toolkit]
-    settings_of(toolkit, options.settings)
+    _, given = settings_of(toolkit, options.settings)
     dt, reset = step_and_reset(graph, toolkit, options.dt, options.reset)
+    check_reach(graph, toolkit, given)
     return replace(options, dt=dt, reset=reset)
 
 

@@ -5,7 +5,10 @@ import pytest
 from benchmarks.interop_study.record import Cell
 from tests.conformance.told_files import told_cells
 
-EQUAL = ("dense-lif", "dense-lif-whole-input", "dense-lif-subtract", "dense-if", "cuba", "readout")
+EQUAL = (
+    *("dense-lif", "dense-lif-whole-input", "dense-lif-subtract", "dense-if", "cuba", "cuba-if"),
+    "readout",
+)
 APART = {
     "dense-lif-many-spikes": "approximated: many-spikes",
     "dense-if-many-spikes": "approximated: many-spikes",

@@ -130,6 +130,7 @@ NETWORKS = {
     "cuba": partial(dense, make=partial(lif, tau_syn=3.0, **ONE_SPIKE)),
     "recurrent": recurrent,
     "readout": readout,
+    "cuba-if": partial(dense, make=partial(sl.IAFSqueeze, tau_syn=3.0, **ONE_SPIKE)),
 }
 
 if __name__ == "__main__":

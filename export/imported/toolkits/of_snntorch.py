@@ -19,11 +19,9 @@ import numpy as np
 
 from export.imported.graph import Neuron
 from export.imported.toolkits.reasons import because
-from export.imported.toolkits.toolkit import Read, Setting, Told, Toolkit, must_be
+from export.imported.toolkits.toolkit import NO_LEAK, Read, Setting, Told, Toolkit, must_be
 from export.network import Array
 
-_NO_LEAK = 2.0**60
-"""R of a neuron without a leak: in float64 1 − 1/R is 1, and (1/R)·R is too."""
 _DELAY = "reset_delay is not in the file: read as True, its default; --setting reset_delay=False"
 
 
@@ -31,7 +29,7 @@ def _read(node: Neuron, in_cycle: bool, told: Told) -> Read:
     assert node.tau is not None
     _hold_to_exporter(node, told.dt)
     endless = np.isposinf(node.r) & np.isposinf(node.tau)
-    r = np.where(endless, _NO_LEAK, node.r.astype(np.float64))
+    r = np.where(endless, NO_LEAK, node.r.astype(np.float64))
     same = (because("endless", "no leak"),) if endless.any() else ()
     node = replace(node, r=r, tau=r * told.dt)
     if node.w_in is not None:
@@ -92,6 +90,6 @@ SNNTORCH = Toolkit(
     False,
     ("Affine", "AvgPool2d", "Conv2d", "CubaLIF", "Flatten", "LIF", "Linear"),
     _read,
-    {"reset_delay": Setting(("True", "False"))},
+    {"reset_delay": Setting(("True", "False"), ("LIF", "CubaLIF"))},
     remarks={"AvgPool2d": because("lost-padding", "padding is not in the file: read as 0")},
 )

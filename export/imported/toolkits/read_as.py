@@ -3,7 +3,7 @@
 What is left open is a remark, what the contract cannot have is kept apart, node by node.
 """
 
-import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ from export.imported.toolkits.of_norse import NORSE
 from export.imported.toolkits.of_sinabs import SINABS
 from export.imported.toolkits.of_snntorch import SNNTORCH
 from export.imported.toolkits.of_spikingjelly import SPIKINGJELLY
-from export.imported.toolkits.toolkit import Read, Told, Toolkit
+from export.imported.toolkits.toolkit import Read, Setting, Told, Toolkit
 from export.network import Array, Reset
 
 TOOLKITS: Mapping[ToolkitName, Toolkit] = {
@@ -30,6 +30,7 @@ MOST_OWN = 2048
 _OURS = ("schema", "dt", "reset")
 """Keys of a graph's metadata that none of the toolkits writes, and hardspike does."""
 _PORTS = ("Input", "Output")
+_DECIMAL = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +88,7 @@ def settings_of(toolkit: Toolkit, given: Sequence[str]) -> tuple[Mapping[str, st
             raise HardspikeError(
                 f"--setting: found {one[:60]!r}, allowed of {toolkit.title}: {allowed}"
             )
-        setting = toolkit.settings[name]
-        if value not in setting.values and not (setting.number and _is_positive(value)):
-            more = " or a number above 0" if setting.number else ""
-            raise HardspikeError(
-                f"--setting: {name}: found {value[:60]!r}, allowed "
-                f"{', '.join(setting.values)}{more}"
-            )
+        value = _value(name, toolkit.settings[name], value)
         if found.get(name, value) != value:
             raise HardspikeError(f"--setting: {name}: found {found[name]} and {value}, allowed one")
         found[name] = value
@@ -101,11 +96,36 @@ def settings_of(toolkit: Toolkit, given: Sequence[str]) -> tuple[Mapping[str, st
     return {**defaults, **found}, frozenset(found)
 
 
-def _is_positive(text: str) -> bool:
-    try:
-        return 0 < float(text) < math.inf
-    except ValueError:
-        return False
+def _value(name: str, setting: Setting, text: str) -> str:
+    """Return a setting's value, a number in its shortest digits."""
+    if text in setting.values:
+        return text
+    more = ""
+    if setting.bounds is not None:
+        low, high = setting.bounds
+        if _DECIMAL.fullmatch(text) and low <= float(text) <= high:
+            return np.format_float_positional(float(text), trim="-")
+        more = f" or a number from {low} to {high}, in digits and a point"
+    raise HardspikeError(
+        f"--setting: {name}: found {text[:60]!r}, allowed {', '.join(setting.values)}{more}"
+    )
+
+
+def check_reach(graph: Graph, toolkit: Toolkit, given: Iterable[str]) -> None:
+    """Hold the names of settings to the graph: each is one of some of its neurons.
+
+    Raises:
+        HardspikeError: none of them has it.
+    """
+    nodes = graph.nodes.values()
+    found = sorted({node.kind for node in nodes if isinstance(node, Neuron)})
+    for name in sorted(given):
+        kinds = toolkit.settings[name].kinds
+        if not set(kinds) & set(found):
+            raise HardspikeError(
+                f"--setting: {name}: found with neurons {', '.join(found) or 'of no kind'}, "
+                f"allowed with {', '.join(kinds)}: {toolkit.title} has it in no other"
+            )
 
 
 def read_as(graph: Graph, toolkit: Toolkit, told: Told) -> ReadGraph:

@@ -13,6 +13,8 @@ from export.network import Array, Reset
 
 _ROUNDED = 1e-5
 """Relative: how far parameters may be off that depend on each other: exporters have float32."""
+NO_LEAK = 2.0**60
+"""R of a neuron without a leak: in float64 1 − 1/R is 1, and (1/R)·R is too."""
 AT_THRESHOLD = because("at-threshold", "v ≥ ϑ: above the next float32 below ϑ")
 TIES = because(
     "at-threshold", "in whole numbers, after conversion, a tie falls as its scale rounds"
@@ -23,11 +25,13 @@ TIES = because(
 class Setting:
     """A keyword argument of a toolkit's neurons that its files do not hold.
 
-    `values` are those that can be read, the default first; `number` allows any above 0 as well.
+    `values` are those that can be read, the default first; with `bounds`, a number from the first
+    to the second as well. `kinds` are the nodes whose neurons have it.
     """
 
     values: tuple[str, ...]
-    number: bool = False
+    kinds: tuple[str, ...]
+    bounds: tuple[int | float, int | float] | None = None
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ def test_check_names_what_was_rewritten_and_what_is_left_open(tmp_path: Path) ->
     assert found["lif"]["says"].startswith("exponential (keeps exp(−1/τ) a step), at-threshold (")
     assert any("norm_input=False" in remark for remark in found["lif"]["remarks"])
     assert found["fc1"]["status"] == "exact"
+    assert any("--setting tau_syn=STEPS" in remark for remark in found["iaf"]["remarks"])
+    current = rows(path, *SAID, *ONE_SPIKE, "--setting", "tau_syn=3.0", status=0)
+    for node in ("lif", "iaf"):
+        assert "hidden-current (tau_syn=3)" in current[node]["says"]
+        assert not any("tau_syn" in remark for remark in current[node]["remarks"])
     several = rows(path, *SAID, status=2)
     assert several["iaf"]["status"] == "approximated"
     assert several["iaf"]["says"].startswith("many-spikes (spike_fn=MultiSpike, its default")
@@ -101,6 +106,15 @@ def test_a_config_of_before_is_still_one(tmp_path: Path) -> None:
     shutil.rmtree(run / "train")
     assert in_process("train", run).returncode == 0
     assert (run / "train" / "network.float.safetensors").read_bytes() == before
+
+
+def test_a_setting_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    for command in (("check",), ("import", "--steps", "8", "-o", tmp_path / "run")):
+        said = (*command[1:], *SAID, "--setting", "tau_syn=1e300")
+        done = in_process(command[0], of_sinabs(tmp_path), *said)
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert "--setting: tau_syn: found '1e300', allowed None or a number from" in line
 
 
 def test_it_is_for_nir_files_alone(tmp_path: Path) -> None:

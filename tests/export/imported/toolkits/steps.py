@@ -31,6 +31,11 @@ def sinabs_lif(
     return spikes
 
 
+def sinabs_iaf(x_TN: Array, threshold: float, reset: str, tau_syn: float | None) -> Array:
+    """`sinabs/layers/iaf.py`: the same step with a decay of 1 and norm_input=False."""
+    return sinabs_lif(x_TN, math.inf, threshold, reset, norm_input=False, tau_syn=tau_syn)
+
+
 def sinabs_leak(x_TN: Array, tau: float) -> Array:
     """`sinabs/layers/exp_leak.py`, with norm_input=False."""
     v, seen = np.zeros_like(x_TN[0]), np.zeros_like(x_TN)

@@ -26,7 +26,7 @@ from export.imported.reading import (
 )
 from export.imported.rewrites.run import rewrite_graph
 from export.imported.toolkits.names import TOOLKIT_NAMES, ToolkitName
-from export.imported.toolkits.read_as import MOST_OWN, TOOLKITS
+from export.imported.toolkits.read_as import MOST_OWN, TOOLKITS, settings_of
 from export.imported.toolkits.reasons import REASONS
 from export.network import Array
 from hardware.reference import run_float
@@ -110,6 +110,20 @@ def test_sinabs_lif(tau: float, reset: str, norm: bool, syn: float | None, seed:
     said = ("spike_fn=SingleSpike", f"norm_input={norm}", f"tau_syn={syn}")
     graph = graph_of(neurons("LIF", r=1.0, tau=tau, v_threshold=0.5), w)
     assert (run(graph, x, told("sinabs", reset, *said)) == wanted).all()
+
+
+@given(st.sampled_from(["None", "0.5", "3", "40.25"]), RESET, SEED)
+@settings(max_examples=40, deadline=None)
+def test_sinabs_iaf(syn: str, reset: str, seed: int) -> None:
+    x, w = spikes_in(seed), weight_in(seed)
+    tau_syn = None if syn == "None" else float(syn)
+    if tau_syn is None:
+        wanted = steps.sinabs_iaf(x @ w.T, 0.75, reset, tau_syn)
+    else:
+        wanted = clear(steps.sinabs_iaf, x @ w.T, 0.75, reset=reset, tau_syn=tau_syn)
+    said = told("sinabs", reset, "spike_fn=SingleSpike", f"tau_syn={syn}")
+    graph = graph_of(neurons("IF", r=1.0, v_threshold=0.75), w)
+    assert (run(graph, x, said) == wanted).all()
 
 
 @given(TAU, SEED)
@@ -249,7 +263,29 @@ REFUSED: dict[str, tuple[ToolkitName, Any, dict[str, Any], str]] = {
     ),
     "its value": (
         *("sinabs", lif(), {"settings": ("tau_syn=-1",)}),
-        "tau_syn: found '-1', allowed None or a number above 0",
+        "tau_syn: found '-1', allowed None or a number from 0.1 to 1000000, in digits and a point",
+    ),
+    **{
+        f"a value of {value!r}": (
+            *("sinabs", lif(), {"settings": (f"tau_syn={value}",)}),
+            f"--setting: tau_syn: found {value!r}, allowed None or a number from",
+        )
+        for value in (
+            *(" 5", "5 ", "1_0", "1e3", "1e300", "+5", "05", ".5", "5.", "٥", "", "nan", "inf"),
+            *("0", "0.0999", "1000000.1"),
+        )
+    },
+    "a setting of no node": (
+        *(
+            "sinabs",
+            nir.LI(full(N, 5), full(N, 1), full(N, 0)),
+            {"settings": ("norm_input=False",)},
+        ),
+        "--setting: norm_input: found with neurons LI, allowed with LIF: sinabs has it in no other",
+    ),
+    "a setting of no node, an IF": (
+        *("sinabs", nir.IF(full(N, 1), full(N, 1)), {"settings": ("norm_input=True",)}),
+        "norm_input: found with neurons IF, allowed with LIF: sinabs has it in no other",
     ),
     "two values": (
         *("sinabs", lif(), {"settings": ("tau_syn=1", "tau_syn=2")}),
@@ -302,6 +338,14 @@ def test_more_neurons_than_weights_to_themselves_are_named(tmp_path: Path) -> No
     read = read_settled(graph, options, settle(graph, with_toolkit(graph, options)))
     assert read.graph.nodes.keys() == nodes.keys()
     assert f"vectors of up to {MOST_OWN}, found ({count},)" in read.apart["lif"]
+
+
+def test_a_number_is_one_however_it_is_written() -> None:
+    sinabs = TOOLKITS["sinabs"]
+    for text, value in (("5", "5"), ("5.0", "5"), ("0.10", "0.1"), ("1000000", "1000000")):
+        found, names = settings_of(sinabs, (f"tau_syn={text}", f"tau_syn={value}"))
+        assert found["tau_syn"] == value
+        assert names == {"tau_syn"}
 
 
 def test_settings_name_their_default_first() -> None:
