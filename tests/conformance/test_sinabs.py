@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.interop_study.record import Cell
-from tests.conformance.told_files import told_cells
+from tests.conformance.told_files import assert_named, assert_ours, told_cells
 
 EQUAL = (
     *("dense-lif", "dense-lif-whole-input", "dense-lif-subtract", "dense-if", "cuba", "cuba-if"),
@@ -24,17 +24,12 @@ def cells() -> dict[str, Cell]:
 
 @pytest.mark.parametrize("network", EQUAL)
 def test_its_spikes_are_ours(network: str, cells: dict[str, Cell]) -> None:
-    cell = cells[network]
-    assert cell.told_differing == 0, cell
-    assert cell.options.startswith("--from sinabs --reset ")
+    assert_ours(cells[network], "sinabs")
 
 
 @pytest.mark.parametrize("network", APART)
 def test_what_differs_is_named_by_check(network: str, cells: dict[str, Cell]) -> None:
-    cell = cells[network]
-    assert cell.told_differing
-    assert not cell.options
-    assert APART[network] in cell.check
+    assert_named(cells[network], APART[network])
 
 
 def test_no_file_is_left_out(cells: dict[str, Cell]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.interop_study.record import Cell
-from tests.conformance.told_files import told_cells
+from tests.conformance.told_files import assert_ours, told_cells
 
 EQUAL = (
     "dense-lif",
@@ -24,9 +24,7 @@ def cells() -> dict[str, Cell]:
 
 @pytest.mark.parametrize("network", EQUAL)
 def test_its_spikes_are_ours(network: str, cells: dict[str, Cell]) -> None:
-    cell = cells[network]
-    assert cell.told_differing == 0, cell
-    assert cell.options.startswith("--from spikingjelly --reset ")
+    assert_ours(cells[network], "spikingjelly")
 
 
 def test_no_file_is_left_out(cells: dict[str, Cell]) -> None:

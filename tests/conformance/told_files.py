@@ -30,3 +30,16 @@ def told_cells(name: str) -> dict[str, Cell]:
 
 def _cell(toolkit: str, network: str) -> Cell:
     return Cell(toolkit=toolkit, direction="theirs to ours", network=network, status="explained")
+
+
+def assert_ours(cell: Cell, toolkit: str) -> None:
+    """Every spike is the toolkit's where the import is told who wrote the file."""
+    assert cell.told_differing == 0, cell
+    assert cell.options.startswith(f"--from {toolkit} --reset ")
+
+
+def assert_named(cell: Cell, words: str) -> None:
+    """Spikes differ whatever is told, and `check` says why at the node that parts first."""
+    assert cell.told_differing
+    assert not cell.options
+    assert words in cell.check
