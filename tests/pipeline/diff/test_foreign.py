@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.interop_study.netx_files import write_blocks
 from export.contract_file import write_network
+from export.imported.toolkits.names import TOOLKIT_NAMES
 from export.network import LIF, Dense, HardSpikeNetwork, Layer
 from hardware.loihi import environment
 from pipeline.cli import main
@@ -81,6 +82,7 @@ def of_saccades() -> dict[str, Any]:
             "readout": st.sampled_from(["count", "membrane"]),
             "steps": st.integers(1, 1000),
             "input_shape": st.tuples(*[st.integers(1, 99)] * 3),
+            "toolkit": st.sampled_from(TOOLKIT_NAMES),
         },
     ),
     order=st.randoms(use_true_random=False),
@@ -91,12 +93,19 @@ def test_what_stands_behind_a_path_is_parted_in_any_order(
     def text(value: Any) -> str:
         return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
-    parts = [f"@{name.replace('_', '-')}={text(value)}" for name, value in said.items()]
+    words = {"input_shape": "input-shape", "toolkit": "from"}
+    parts = [f"@{words.get(name, name)}={text(value)}" for name, value in said.items()]
     parts += [] if target is None else [f"@{target}"]
     order.shuffle(parts)
     found = parse_given("not/there.nir" + "".join(parts))
     assert (found.path, found.target, found.said) == (Path("not/there.nir"), target, said)
     assert said.keys() <= OPTIONS.keys()
+
+
+def test_settings_stand_behind_a_path_again_and_again() -> None:
+    found = parse_given("not/there.nir@setting=a=1@loihi@setting=b=x=y@from=sinabs@setting=c")
+    assert found.said == {"toolkit": "sinabs", "settings": ("a=1", "b=x=y", "c")}
+    assert (found.path, found.target) == (Path("not/there.nir"), "loihi")
 
 
 def test_one_file_under_both_resets(tmp_path: Path) -> None:
