@@ -130,11 +130,13 @@ def read_settled(graph: Graph, options: Options, settled: Settled) -> ReadGraph:
         HardspikeError: as `read_by`, `read_as` and `resting`.
     """
     read = ReadGraph(read_by(graph, settled.base.readout))
+    title = ""
     if options.toolkit is not None:
         toolkit = TOOLKITS[options.toolkit]
         told = Told(settled.dt, settled.reset, *settings_of(toolkit, options.settings))
-        read = read_as(read.graph, toolkit, told)
-    return replace(read, graph=resting(read.graph, settled.reset, options.refractory))
+        read, title = read_as(read.graph, toolkit, told), toolkit.title
+    rested = resting(read.graph, settled.reset, options.refractory, graph, title)
+    return replace(read, graph=rested)
 
 
 def shaped(graph: Graph, shape: Shape | None) -> Graph:
@@ -162,20 +164,34 @@ def never_firing(graph: Graph) -> Graph:
     )
 
 
-def resting(graph: Graph, reset: Reset, steps: int | None) -> Graph:
+def resting(
+    graph: Graph, reset: Reset, steps: int | None, written: Graph, toolkit: str = ""
+) -> Graph:
     """Return the graph with a refractory period of `steps` in every neuron that fires.
 
+    `written` is the file's graph: a period that is not in it is the reading's, of `toolkit`.
+
     Raises:
-        HardspikeError: a neuron of the file has another, or no spike resets to v_reset.
+        HardspikeError: a neuron has another, no spike resets to v_reset, or no neuron fires.
     """
+    firing = {
+        name: node
+        for name, node in graph.nodes.items()
+        if isinstance(node, Neuron) and node.v_threshold is not None
+    }
+    if steps is not None and not firing:
+        raise HardspikeError(
+            f"refractory: found {_steps(steps)} and no neuron that fires, allowed is none"
+        )
     nodes = dict(graph.nodes)
-    for name, node in graph.nodes.items():
-        if not isinstance(node, Neuron) or node.v_threshold is None:
-            continue
+    for name, node in firing.items():
         if steps is not None and node.refractory not in (0, steps):
+            before = written.nodes.get(name)
+            of_file = isinstance(before, Neuron) and before.refractory == node.refractory
+            where = "in the file" if of_file else f"as {toolkit} runs it"
             raise HardspikeError(
-                f"node {name}: refractory: found {node.refractory} steps in the file and {steps} "
-                "given, allowed is one"
+                f"node {name}: refractory: found {_steps(node.refractory)} {where} and {steps} "
+                "given, allowed are equal ones"
             )
         nodes[name] = replace(node, refractory=steps or node.refractory)
         if (steps or node.refractory) and reset != "zero":
@@ -184,6 +200,10 @@ def resting(graph: Graph, reset: Reset, steps: int | None) -> Graph:
                 "only: the membrane is held there"
             )
     return replace(graph, nodes=nodes)
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
 
 
 def read_by(graph: Graph, readout: Readout | None) -> Graph:

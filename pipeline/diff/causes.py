@@ -35,7 +35,8 @@ class Facts:
 
     `parting` is (layer, step) or None; `parameters` are the parting layer's, `below` those of the
     pair below. `departing` has the sides whose target fires otherwise than the reference from the
-    same inputs, each with its target. `gap_steps` is how far the membranes lie apart there, in
+    same inputs, each with its target; `stand_ins` those that run what only approximates a network,
+    each with what of it. `gap_steps` is how far the membranes lie apart there, in
     steps of the weights' grid.
     """
 
@@ -45,6 +46,7 @@ class Facts:
     parting: tuple[str, int] | None
     lags: tuple[Lag | None, ...]
     departing: Mapping[str, str]
+    stand_ins: Mapping[str, Sequence[str]]
     inputs_agree: bool
     below: LayerParameters | None
     parameters: LayerParameters | None
@@ -59,7 +61,7 @@ def find_causes(facts: Facts) -> list[Cause]:
     """Return every rule that holds, the likeliest cause first; there is at least one."""
     if facts.parting is None:
         return [_readouts(facts) or _membranes(facts) or _equal(facts)]
-    found = [rule(facts) for rule in (_lag, _target, _unpaired)]
+    found = [rule(facts) for rule in (_stand_in, _lag, _target, _unpaired)]
     causes = [cause for cause in found if cause is not None]
     if facts.inputs_agree and facts.parameters is not None:
         causes += _parameter_causes(facts, facts.parameters)
@@ -92,6 +94,21 @@ def _membranes(facts: Facts) -> Cause | None:
         "membrane-readout",
         "The spikes are the same everywhere, but the membranes that are read are not: "
         f"{changed} of {facts.recordings} predictions differ.",
+    )
+
+
+def _stand_in(facts: Facts) -> Cause | None:
+    """Hold where one side is a stand-in, and spikes part where it differs from the other's."""
+    if len(facts.stand_ins) != 1:
+        return None
+    alike = facts.parameters is not None and not facts.parameters.differing
+    if facts.inputs_agree and alike:
+        return None
+    ((side, what),) = facts.stand_ins.items()
+    return Cause(
+        "stand-in",
+        f"{side} is not the network itself but a stand-in, made on request, with an approximated "
+        f"{' and '.join(what)}.",
     )
 
 
@@ -278,7 +295,7 @@ _SENTENCES: dict[str, Callable[[Facts, LayerParameters], str]] = {
     "rounding": _rounding,
 }
 KINDS: Sequence[str] = (
-    *("equal", "readout", "membrane-readout", "lag", "target", "inputs"),
+    *("equal", "readout", "membrane-readout", "stand-in", "lag", "target", "inputs"),
     *_SENTENCES,
     *("arithmetic", "unexplained"),
 )

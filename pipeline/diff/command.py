@@ -97,4 +97,5 @@ def carry_out(options: argparse.Namespace) -> int:
 def said_in(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says of files of other toolkits."""
     named = {name: getattr(options, name) for name in (*OPTIONS, "seconds")}
+    named["settings"] = tuple(options.settings) or None
     return {name: value for name, value in named.items() if value is not None}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from export.errors import HardspikeError
+from export.imported.toolkits.names import TOOLKIT_NAMES
 from export.network import READOUTS, RESETS
 from pipeline.config import TargetName
 from pipeline.imported.import_command import (
@@ -39,8 +40,12 @@ OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "steps": step_count,
     "input_shape": shape_CHW,
     "refractory": resting_steps,
+    "toolkit": _one_of(TOOLKIT_NAMES),
+    "settings": lambda text: (text,),
 }
 """What may be said of a file of another toolkit, and how it is read from text."""
+_WORDS = {"toolkit": "from", "settings": "setting"}
+_FIELDS = {word: name for name, word in _WORDS.items()}
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Given:
 
 
 def parse_given(text: str) -> Given:
-    """Part `PATH@TARGET@OPTION=VALUE…`, in any order behind the path.
+    """Part `PATH@TARGET@OPTION=VALUE…`, in any order behind the path; `@setting=` again and again.
 
     Raises:
         HardspikeError: what stands behind an '@' is neither a target nor an option, or stands there
@@ -64,8 +69,10 @@ def parse_given(text: str) -> Given:
     while "@" in path and not Path(path).exists():
         path, _, part = path.rpartition("@")
         name, equals, value = part.partition("=")
-        name = name.replace("-", "_")
-        if equals and name in OPTIONS and name not in said:
+        name = _FIELDS.get(name, name.replace("-", "_"))
+        if equals and name == "settings":  # from the last to the first
+            said[name] = _value(text, name, value) + said.get(name, ())
+        elif equals and name in OPTIONS and name not in said:
             said[name] = _value(text, name, value)
         elif part in TARGETS and target is None:
             target = part
@@ -89,4 +96,4 @@ def _value(text: str, name: str, value: str) -> Any:
 
 def in_words(name: str) -> str:
     """Return an option as the command line has it."""
-    return name.replace("_", "-")
+    return _WORDS.get(name, name.replace("_", "-"))

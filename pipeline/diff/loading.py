@@ -22,6 +22,7 @@ from pipeline.diff.foreign import (
     Word,
     Words,
     as_options,
+    beside_toolkit,
     check_effect,
     open_in,
     words_for,
@@ -52,7 +53,7 @@ def load_subjects(
             line.
     """
     givens = [parse_given(text) for text in texts]
-    left = [_open_in(given) for given in givens]
+    left = [beside_toolkit(_open_in(given), given.said) for given in givens]
     check_effect(list(zip(givens, left, strict=True)), of_all)
     found: dict[int, Subject] = {}
     for at in sorted((0, 1), key=lambda at: left[at] is not None):

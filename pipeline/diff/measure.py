@@ -123,6 +123,7 @@ def compare(
         parting=None if parting is None else (pairs[parting.pair].name, parting.step),
         lags=lags,
         departing=departing,
+        stand_ins=_stand_ins(a, b),
         inputs_agree=agree,
         below=_below(pairs, parameters, parting),
         parameters=None if parting is None else parameters[parting.pair],
@@ -153,6 +154,12 @@ def compare(
         "unpaired": list(unpaired),
         "notes": _notes(a, b),
     }
+
+
+def _stand_ins(a: Side, b: Side) -> dict[str, tuple[str, ...]]:
+    """Return the sides that run a stand-in, each with what it approximates."""
+    found = {name: side.subject.approximates for name, side in (("A", a), ("B", b))}
+    return {name: what for name, what in found.items() if what}
 
 
 def _parameters(a: Side, b: Side, pair: Pair) -> LayerParameters:
@@ -257,6 +264,11 @@ def _notes(a: Side, b: Side) -> list[str]:
     for name, side in (("A", a), ("B", b)):
         subject = side.subject
         lines += _reading(name, subject)
+        if subject.approximates:
+            lines.append(
+                f"{name}: {subject.source} is a stand-in made on request; of its network it "
+                f"approximates: {', '.join(subject.approximates)}"
+            )
         if subject.target != _ORACLE:
             lines.append(
                 f"{subject.target} gives no membranes: {name}'s are the reference's, run anew from "

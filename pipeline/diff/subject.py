@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from export.network import LIF, FixedPointNetwork, Network
-from export.netx_file import write_netx
+from export.netx_file import read_approximates, write_netx
 from export.onnx_model import write_sequence, write_step
 from export.onnx_reader import read_onnx_info
 from pipeline.diff.foreign import Words
@@ -63,6 +63,16 @@ class Subject:
     def kind(self) -> str:
         """`float` or `fixed point`."""
         return "float" if self.is_float else "fixed point"
+
+    @property
+    def approximates(self) -> tuple[str, ...]:
+        """What of its network the file only approximates, as was asked for; nothing, usually.
+
+        Raises:
+            HardspikeError: the file makes no sense.
+        """
+        is_ours = self.form == "netx" and not self.foreign
+        return read_approximates(self.source) if is_ours else ()
 
     @contextlib.contextmanager
     def artefacts(self) -> Iterator[Path]:

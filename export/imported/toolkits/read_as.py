@@ -43,6 +43,11 @@ class ReadGraph:
     apart: Mapping[str, str] = field(default_factory=dict)
 
 
+def own_keys(graph: Graph) -> list[str]:
+    """Return what of a graph's metadata hardspike writes, and no toolkit does."""
+    return [key for key in _OURS if key in graph.metadata]
+
+
 def step_and_reset(
     graph: Graph, toolkit: Toolkit, dt: float | None, reset: Reset | None
 ) -> tuple[float, Reset | None]:
@@ -51,7 +56,7 @@ def step_and_reset(
     Raises:
         HardspikeError: the file cannot be the toolkit's, or has another step or reset.
     """
-    if found := [key for key in _OURS if key in graph.metadata]:
+    if found := own_keys(graph):
         raise HardspikeError(
             f"--from {toolkit.name}: found {found[0]!r} in the graph's metadata, as hardspike "
             f"writes it; allowed is a file that {toolkit.title} wrote"

@@ -338,6 +338,22 @@ def test_a_refractory_period_that_file_and_user_say_otherwise(tmp_path: Path) ->
         import_nir(tmp_path / "ours.nir", Options(refractory=2))
 
 
+def test_a_refractory_period_where_no_neuron_fires(tmp_path: Path) -> None:
+    """A readout of membranes takes the only thresholds."""
+    nodes = {
+        "input": nir.Input(np.array([2])),
+        "fc": nir.Linear(np.eye(2)),
+        "lif": lif((2,)),
+        "output": nir.Output(np.array([2])),
+    }
+    path = write(tmp_path / "lif.nir", nodes)
+    said = replace(SAID, refractory=3, readout="membrane")
+    message = r"lif\.nir: refractory: found 3 steps and no neuron that fires, allowed is none"
+    with pytest.raises(HardspikeError, match=message):
+        import_nir(path, said)
+    assert import_nir(path, replace(said, refractory=None)).lowered.network.readout == "membrane"
+
+
 def test_a_file_of_before_resets_has_none(tmp_path: Path) -> None:
     """Neurons without v_reset, as files before NIR 1.0 have them, reset to zero."""
     import h5py

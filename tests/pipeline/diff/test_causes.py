@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from export.network import Dense, HardSpikeNetwork, Layer, Network
+from export.netx_file import write_netx
 from hardware.loihi.discretize import discretize
 from pipeline.diff.causes import KINDS
+from pipeline.diff.measure import diff
+from pipeline.progress import Reporter
 from tests.pipeline.diff.sides import (
     Report,
     altered,
@@ -402,6 +405,44 @@ def test_what_nothing_explains() -> None:
     wrong[0][0, 3, 7] ^= 1
     report = compared(a, dataclasses.replace(b, spikes_BTN=tuple(wrong)), recordings)
     assert kinds(report) == ["unexplained"]
+
+
+def stood_in_for(tmp_path: Path, what: tuple[str, ...]) -> tuple[Report, list[str]]:
+    """Compare a network that subtracts with one in its place, whose file says `what` of itself."""
+    base = altered(fixed_net(), "hidden", reset="subtract")
+    other = altered(base, "hidden", reset="zero", threshold=base.layers[1].neuron.threshold // 2)
+    write_netx(base, tmp_path / "model.net")
+    write_netx(other, tmp_path / "other.net", what)
+    texts = str(tmp_path / "model.net"), str(tmp_path / "other.net")
+    found, notes = [], list[str]()
+    for at in ((0, 1), (1, 0), (0, 0), (1, 1)):
+        one, another = texts[at[0]], texts[at[1]]
+        report, _ = diff(one, another, None, "0.2", 4, 0, tmp_path / "out", Reporter(quiet=True))
+        found.append(report)
+        notes += [note for note in report["notes"] if "stand-in" in note]
+    assert found[2]["equal"]
+    assert found[3]["equal"]
+    assert set(kinds(found[0])) == set(kinds(found[1]))
+    assert found[1]["conclusion"] == found[0]["conclusion"].replace("B is", "A is") or not what
+    return found[0], notes
+
+
+def test_a_stand_in_is_named_before_what_it_differs_in(tmp_path: Path) -> None:
+    report, notes = stood_in_for(tmp_path, ("reset",))
+    assert kinds(report)[0] == "stand-in"
+    assert set(kinds(report)[1:]) == {"threshold", "reset"}
+    assert report["conclusion"] == (
+        "B is not the network itself but a stand-in, made on request, with an approximated reset."
+    )
+    path = tmp_path / "other.net"
+    says = f"{path} is a stand-in made on request; of its network it approximates: reset"
+    assert notes == [f"{side}: {says}" for side in "BAAB"]
+
+
+def test_another_network_is_no_stand_in(tmp_path: Path) -> None:
+    report, notes = stood_in_for(tmp_path, ())
+    assert set(kinds(report)) == {"threshold", "reset"}
+    assert notes == []
 
 
 def test_several_causes_come_by_what_they_do_alone() -> None:

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from benchmarks.interop_study.netx_files import write_blocks
 from export.contract_file import write_network
+from export.imported.toolkits.names import TOOLKIT_NAMES
 from export.network import LIF, Dense, HardSpikeNetwork, Layer
 from hardware.loihi import environment
 from pipeline.cli import main
 from pipeline.diff.given import OPTIONS, TARGETS, parse_given
 from pipeline.diff.loading import load_subjects
 from tests.export.imported.nir_files import conv, full, lif, recurrent, small_cnn, weights, write
+from tests.pipeline.imported.test_from_toolkit import of_sinabs
 
 LAVA_DL = Path(__file__).resolve().parents[2] / "lava_dl_files"
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "nir"
@@ -80,6 +82,7 @@ def of_saccades() -> dict[str, Any]:
             "readout": st.sampled_from(["count", "membrane"]),
             "steps": st.integers(1, 1000),
             "input_shape": st.tuples(*[st.integers(1, 99)] * 3),
+            "toolkit": st.sampled_from(TOOLKIT_NAMES),
         },
     ),
     order=st.randoms(use_true_random=False),
@@ -90,12 +93,19 @@ def test_what_stands_behind_a_path_is_parted_in_any_order(
     def text(value: Any) -> str:
         return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
-    parts = [f"@{name.replace('_', '-')}={text(value)}" for name, value in said.items()]
+    words = {"input_shape": "input-shape", "toolkit": "from"}
+    parts = [f"@{words.get(name, name)}={text(value)}" for name, value in said.items()]
     parts += [] if target is None else [f"@{target}"]
     order.shuffle(parts)
     found = parse_given("not/there.nir" + "".join(parts))
     assert (found.path, found.target, found.said) == (Path("not/there.nir"), target, said)
     assert said.keys() <= OPTIONS.keys()
+
+
+def test_settings_stand_behind_a_path_again_and_again() -> None:
+    found = parse_given("not/there.nir@setting=a=1@loihi@setting=b=x=y@from=sinabs@setting=c")
+    assert found.said == {"toolkit": "sinabs", "settings": ("a=1", "b=x=y", "c")}
+    assert (found.path, found.target) == (Path("not/there.nir"), "loihi")
 
 
 def test_one_file_under_both_resets(tmp_path: Path) -> None:
@@ -160,6 +170,81 @@ def test_a_file_against_the_run_that_was_made_of_it(tmp_path: Path) -> None:
     status, report = diff(f"{path}@reset=zero", run, out=tmp_path)
     assert status == 1
     assert "Reset kinds differ" in report["conclusion"]
+
+
+SINGLE, WHOLE = ("--setting", "spike_fn=SingleSpike"), ("--setting", "norm_input=False")
+
+
+@pytest.mark.parametrize(
+    ("said", "reset"),
+    [
+        (("--from", "sinabs", *SINGLE, *WHOLE), "zero"),
+        (("--from", "sinabs", *SINGLE, "--dt", "1"), "subtract"),
+        (
+            (
+                "--from",
+                "sinabs",
+            ),
+            "zero",
+        ),
+    ],
+)
+def test_a_file_against_the_run_that_was_made_of_it_as_its_toolkit_has_it(
+    said: tuple[str, ...], reset: str, tmp_path: Path
+) -> None:
+    """Its toolkit and settings hold too: all that differs are the integers."""
+    path, run = of_sinabs(tmp_path), tmp_path / "run"
+    imported(path, run, *said, "--reset", reset, "--steps", "40")
+    ours = run / "convert" / "network.float.safetensors"
+    status, report = diff(path, ours, "--random", "0.5", out=tmp_path)
+    assert (status, report["conclusion"][:34]) == (0, "The spikes are the same everywhere")
+    assert all(entry["spikes_a"] > 0 for entry in report["layers"])
+    assert not any(entry["differing"] for entry in report["parameters"])
+    words = report["a"]["read_with"]
+    assert words["toolkit"] == {"value": "sinabs", "of": str(run)}
+    settings = [one for one in said if "=" in one]
+    assert words.get("settings", {"value": []})["value"] == settings
+    listed = f", setting {','.join(settings)} ({run})" if settings else ""
+    assert f"from sinabs ({run}){listed}" in report["notes"][0]
+    _, report = diff(path, run, "--random", "0.5", out=tmp_path)
+    assert {one for entry in report["parameters"] for one in entry["differing"]} <= {"rounding"}
+
+
+def test_settings_are_taken_one_by_one(tmp_path: Path) -> None:
+    """One of them behind the path leaves the others as the import had them."""
+    path, run = of_sinabs(tmp_path), tmp_path / "run"
+    said = ("--from", "sinabs", *SINGLE, *WHOLE, "--reset", "zero", "--steps", "40")
+    imported(path, run, *said)
+    _, report = diff(f"{path}@setting=norm_input=True", run, "--random", "0.5", out=tmp_path)
+    settings = {"value": ["norm_input=True", "spike_fn=SingleSpike"], "of": f"given and {run}"}
+    assert report["a"]["read_with"]["settings"] == settings
+    assert report["conclusion"].startswith("Threshold differs in layer lif: 0.27 in A, 0.049")
+
+
+def test_another_toolkit_than_the_imports_has_its_own_step(tmp_path: Path) -> None:
+    path, run = of_sinabs(tmp_path), tmp_path / "run"
+    imported(path, run, "--from", "sinabs", "--dt", "1", *WHOLE, "--reset", "zero", "--steps", "9")
+    _, report = diff(f"{path}@from=norse@dt=1", run, out=tmp_path)
+    words = report["a"]["read_with"]
+    assert "settings" not in words
+    assert words["dt"] == {"value": 1.0, "of": "given"}
+    assert words["reset"] == {"value": "zero", "of": str(run)}
+    sides = f"{path}@from=norse", f"{path}@dt=1"
+    _, report = diff(*sides, "--reset", "zero", "--steps", "9", out=tmp_path)
+    assert "toolkit" not in report["b"]["read_with"]
+
+
+def test_one_file_as_two_toolkits_have_it(tmp_path: Path) -> None:
+    """A step on the command line is for the side whose toolkit has none of its own."""
+    path = of_sinabs(tmp_path)
+    sides = f"{path}@from=sinabs@setting=spike_fn=SingleSpike@setting=tau_syn=3", path
+    said = ("--dt", "1", "--reset", "zero", "--steps", "40", "--random", "0.5")
+    status, report = diff(*sides, *said, out=tmp_path)
+    assert status == 1
+    assert "current-decay" in [cause["kind"] for cause in report["causes"]]
+    assert report["a"]["read_with"]["settings"]["value"] == ["spike_fn=SingleSpike", "tau_syn=3"]
+    assert "dt" not in report["a"]["read_with"]
+    assert report["b"]["read_with"]["dt"] == {"value": 1.0, "of": "given"}
 
 
 def test_a_file_that_changed_since_has_to_be_spoken_for(
@@ -308,7 +393,33 @@ ASKS = ("--dt", "0.01", "--reset", "zero", "--steps", "4")
             "NIR@dt=1",
             "NIR@dt=1",
             ASKS,
-            "--dt: found one without effect: A (NIR@dt=1) leaves open readout, refractory, reset, ",
+            "--dt: found one without effect: A (NIR@dt=1) leaves open from, readout, refractory, ",
+        ),
+        ("OURS", "OURS", ["--from", "norse"], "--from: found one without effect: A (OURS) says"),
+        ("OURS", "OURS", WHOLE, "--setting: found one without effect: A (OURS) says all itself"),
+        ("NET@from=norse", "NET", ["--steps", "4"], "@from: found one, and the file leaves open"),
+        ("NIR", "NIR", [*ASKS, *WHOLE], "--setting: found without --from, allowed with it"),
+        ("NIR", "NIR", [*ASKS, "--from", "sinabs"], "--dt: found 0.01, allowed 1: sinabs writes"),
+        ("NIR@from=brian", "NIR", ASKS, "@from: found 'brian', allowed snntorch, norse"),
+        ("NIR@from=norse@from=sinabs", "NIR", ASKS, "found two of '@from', allowed one"),
+        (
+            "NIR@from=norse@setting=foo=1",
+            "NIR",
+            ASKS,
+            "--setting: found 'foo=1', allowed of Norse: none",
+        ),
+        (
+            "NIR@from=sinabs@setting=tau_syn=1@setting=tau_syn=2",
+            "NIR",
+            ASKS,
+            "--setting: tau_syn: found 1 and 2, allowed one",
+        ),
+        ("NIR@from=sinabs", "NIR@from=sinabs", ASKS, "--dt: found one without effect: A (NIR"),
+        (
+            "NIR@setting=norm_input=True",
+            "OURS",
+            [*ASKS[2:], "--from", "sinabs", *WHOLE],
+            "--setting: found one without effect: A (NIR",
         ),
         ("NIR", "NIR", [*ASKS, "--seconds", "1"], "--seconds: found one without effect: allowed"),
         ("OURS", "OURS", ["--seconds", "1", "--random", "1Hz"], "--seconds: found one without"),

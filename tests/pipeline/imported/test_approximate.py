@@ -87,6 +87,7 @@ def test_a_run_measures_it_and_marks_it(tmp_path: Path) -> None:
     assert f"loihi: runs {APPROXIMATED_FILE} in the network's place" in line
     chip, oracle = load_subjects((f"{run}@loihi", f"{run}@reference"), {}, {})
     assert (chip.source.name, oracle.source.name) == (APPROXIMATED_FILE, "model.net")
+    assert (chip.approximates, oracle.approximates) == (("reset",), ())
 
 
 def test_without_recordings_random_spikes_choose(tmp_path: Path) -> None:

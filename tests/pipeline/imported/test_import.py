@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from export.contract_file import read_fixed_network, read_float_network
+from export.errors import HardspikeError
 from export.network import LIF, HardSpikeNetwork
+from pipeline.api import import_network
 from tests.end_to_end.conftest import in_process
 from tests.export.imported.nir_files import recurrent, small_cnn, write
 
@@ -156,6 +158,33 @@ def of_several_kinds() -> dict[str, Any]:
         w_in=full((10,), 2.0),
     )
     return {**nodes, "output": output}
+
+
+def test_a_refractory_period_without_effect_is_refused_everywhere(tmp_path: Path) -> None:
+    """The readout takes the only threshold: nothing is left that could rest."""
+    import nir
+
+    from tests.export.imported.nir_files import lif
+
+    nodes = {
+        "input": nir.Input(np.array([2])),
+        "fc": nir.Linear(np.eye(2)),
+        "lif": lif((2,)),
+        "output": nir.Output(np.array([2])),
+    }
+    path, run = write(tmp_path / "lif.nir", nodes), tmp_path / "run"
+    said = (*SAID, "--steps", "4", "--readout", "membrane")
+    says = "lif.nir: refractory: found 3 steps and no neuron that fires, allowed is none"
+    for command in (("check", path), ("import", path, "-o", run), ("diff", path, path, "-o", run)):
+        found = in_process(*command, *said, "--refractory", "3")
+        assert found.returncode == 2
+        assert found.stderr.endswith(f"{says}\n")
+        assert found.stderr.count("\n") == 1
+        assert not run.exists()
+    with pytest.raises(HardspikeError, match=says):
+        import_network(path, dt=0.01, reset="zero", steps=4, readout="membrane", refractory=3)
+    assert in_process("check", path, *said).returncode == 0
+    assert in_process("check", path, *said[:-2], "--refractory", "3").returncode == 0
 
 
 @pytest.mark.parametrize("refractory", [None, 2])

@@ -4,6 +4,7 @@ The graphs are as the exporters write them; the steps are in `steps`. Weights ar
 what is held is the neuron; inputs are eighths, which IF neurons and thresholds in eighths meet.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,16 @@ def test_snntorch_resets_to_zero(beta: float, alpha: float | None, delay: bool, 
     wanted = clear(steps.snntorch, x @ w.T, 0.75, beta=beta, reset="zero", alpha=alpha, delay=delay)
     said = told("snntorch", "zero", f"reset_delay={delay}")
     assert (run(graph_of(leaky(beta, alpha), w), x, said) == wanted).all()
+
+
+def test_a_rest_that_the_reading_makes_is_not_called_the_files() -> None:
+    x = spikes_in(0)
+    graph = graph_of(leaky(0.5, 0.5), weight_in(0))
+    same = replace(told("snntorch", "zero"), refractory=1)
+    assert (run(graph, x, same) == run(graph, x, told("snntorch", "zero"))).all()
+    message = "refractory: found 1 step as snnTorch runs it and 3 given, allowed are equal ones"
+    with pytest.raises(HardspikeError, match=message):
+        run(graph, x, replace(same, refractory=3))
 
 
 @given(TAU, st.booleans(), st.sampled_from([0.0, -0.5]), st.sampled_from([1e-4, 5e-4]), SEED)
