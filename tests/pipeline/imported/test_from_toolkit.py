@@ -99,9 +99,7 @@ def test_a_config_of_before_is_still_one(tmp_path: Path) -> None:
     assert in_process("import", path, *said, "-o", run).returncode == 0
     config = run / CONFIG_FILE
     tree = json.loads(config.read_text(encoding="utf-8"))
-    assert tree["train"].pop("toolkit") is None
-    assert tree["train"].pop("settings") == []
-    config.write_text(json.dumps(tree), encoding="utf-8")
+    assert not {"toolkit", "settings"} & tree["train"].keys()
     before = (run / "train" / "network.float.safetensors").read_bytes()
     shutil.rmtree(run / "train")
     assert in_process("train", run).returncode == 0
