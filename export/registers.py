@@ -46,8 +46,6 @@ class Register:
 
 WEIGHT = Register("weight", 8, -256, 254, step=2)
 """Synaptic weight: 8 bits with the sign, in steps of 2; a graded sum of these is Σ w·s."""
-CURRENT_DECAY = Register("current_decay", 12, 0, 4095)
-"""du, in 1/4096 a step; one more than this is taken off the synaptic current."""
 MEMBRANE_DECAY = Register("membrane_decay", 12, 0, 4095)
 """dv, in 1/4096 a step."""
 THRESHOLD = Register("threshold", 17, 0, 131071)
@@ -55,7 +53,8 @@ THRESHOLD = Register("threshold", 17, 0, 131071)
 ALIVE = Register("alive", 1, 0, 1)
 """Of a faulty chip's file: whether the neuron takes input."""
 MODEL_CURRENT_DECAY = Register("current_decay", 13, -1, 4095)
-"""What Lava's CPU model takes: iDecay = du + 1 of a file from lava-dl may be 0, no decay at all."""
+"""du, in 1/4096 a step; one more than this is taken off the synaptic current. In Lava's CPU model
+iDecay = du + 1 of a file from lava-dl may be 0, no decay at all."""
 MODEL_MEMBRANE_DECAY = Register("membrane_decay", 13, 0, 4096)
 """The same of dv: 4096 keeps nothing."""
 MODEL_THRESHOLD = Register("threshold", 18, 0, (1 << 18) - 1)

@@ -155,17 +155,6 @@ def _sums(
         yield np.where(late_N >= 0, taken_BN, 0)
 
 
-def float_neurons(
-    activation_BTN: Array,
-    bias_N: Array | float,
-    neuron: LIF,
-    recurrent: Dense | None = None,
-) -> tuple[NDArray[np.uint8], Array]:
-    """Run the float network's neurons as `float_layer` does, all of them alike."""
-    silent = Dense(np.zeros((activation_BTN.shape[-1], 1), activation_BTN.dtype))
-    return float_layer(activation_BTN, bias_N, Layer("", silent, neuron, recurrent=recurrent))
-
-
 def float_layer(
     activation_BTN: Array, bias_N: Array | float, layer: Layer[LIF]
 ) -> tuple[NDArray[np.uint8], Array]:

@@ -5,33 +5,18 @@
     approximated  with the largest error that was found
     unsupported   why, and what to do
 
-The network is held to `evaluate_graph`, which knows nothing of rewrites, on random spikes.
+`comparing` holds the network to the graph on random spikes.
 """
 
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from export.errors import HardspikeError
-from export.imported.evaluate import evaluate_graph
+from export.imported.comparing import PROBE_STEPS, Run, compare
 from export.imported.faults import Fault, graph_faults, silent_layers
-from export.imported.graph import (
-    AvgPool2d,
-    Conv1d,
-    Conv2d,
-    Graph,
-    Input,
-    Linear,
-    Neuron,
-    SumPool2d,
-    Threshold,
-    in_order,
-    kind_of,
-)
+from export.imported.graph import Graph, Neuron, in_order, kind_of
 from export.imported.lower import Lowered, lower
 from export.imported.reading import (
     Options,
@@ -46,18 +31,9 @@ from export.imported.rewrites.rewrite import Applied
 from export.imported.rewrites.run import rewrite_graph
 from export.imported.rewrites.time_step import TimeStep
 from export.imported.shapes import infer_shapes
-from export.network import Array, Dense, HardSpikeNetwork, Shape
+from export.network import HardSpikeNetwork, Shape
 
 Status = Literal["exact", "equivalent", "approximated", "unsupported"]
-_PROBE_STEPS, _PROBE_RECORDINGS, _PROBE_DENSITY = 16, 2, 0.3
-_MOST_PRODUCTS, _WINDOW = 1 << 28, 1 << 12
-"""Of a check: a few seconds. One window of a pool takes as long as so many products."""
-_CLOSE = 1e-6
-"""Share of the largest membrane that sums in another order may move one by, in float64."""
-
-Run = Callable[[HardSpikeNetwork, Array], dict[str, Array]]
-"""Runs a network over spikes `(B, T, C, H, W)`: what each layer's neurons give, `(B, T, N)` by
-name, spikes or, where they never fire, membranes."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +126,7 @@ def _settled(graph: Graph, options: Options) -> tuple[Settled, list[Fault]]:
     found: list[Fault] = []
     neurons = {name: node for name, node in graph.nodes.items() if isinstance(node, Neuron)}
     if "steps" not in graph.metadata and options.steps is None:
-        options = replace(options, steps=_PROBE_STEPS)
+        options = replace(options, steps=PROBE_STEPS)
     if "dt" not in graph.metadata and options.dt is None:
         says = "the file does not say how long a step is; give --dt"
         found += [Fault(name, says) for name in neurons]
@@ -260,82 +236,13 @@ def _moved(row: Row) -> tuple[str, ...]:
 def _compared(
     graph: Graph, rows: tuple[Row, ...], lowered: Lowered, settled: Settled, run: Run
 ) -> Checked:
-    """Hold the network to the graph on random spikes."""
-    network = lowered.network
-    steps, recordings = _probe(graph)
-    if steps == 0:
-        return Checked(rows, network, "Not compared: too many products for a check")
-    shape = (recordings, steps, *network.input_shape)
-    spikes = (np.random.default_rng(0).random(shape) < _PROBE_DENSITY).astype(np.uint8)
-    given = infer_shapes(graph)[graph.the_one(Input)]
-    input_TB = spikes.swapaxes(0, 1).reshape(steps, recordings, *given)
-    with np.errstate(all="ignore"):
-        expected = evaluate_graph(graph, input_TB, settled.dt, settled.reset)
-        found = run(_in_float64(network), spikes)
-    differences, total, worst = 0, 0, ""
-    for node, layer in lowered.layer_of.items():
-        if not isinstance(graph.nodes.get(node), Neuron | Threshold):
-            continue
-        wanted = expected[node].swapaxes(0, 1).reshape(found[layer].shape)
-        close = np.isclose(found[layer], wanted, rtol=_CLOSE, atol=_CLOSE, equal_nan=False)
-        total += close.size
-        if not close.all():
-            differences += int((~close).sum())
-            worst = worst or node
-    says = f"Compared on {recordings} random recordings of {steps} steps: "
-    if differences == 0:
-        return Checked(rows, network, f"{says}all {total} outputs of neurons are the graph's")
+    """Hold the network to the graph on random spikes, and mark where they part."""
+    found = compare(graph, lowered, settled.dt, settled.reset, run)
+    says = f"{found.differences} of {found.outputs} outputs differ from here on"
     marked = tuple(
-        replace(
-            row, status="approximated", says=f"{differences} of {total} outputs differ from here on"
-        )
-        if row.node == worst and row.is_equal
+        replace(row, status="approximated", says=says)
+        if row.node == found.first and row.is_equal
         else row
         for row in rows
     )
-    return Checked(marked, network, f"{says}{differences} of {total} differ", differences)
-
-
-def _probe(graph: Graph) -> tuple[int, int]:
-    """Return steps and recordings that a check can afford, (0, 0) where it cannot afford any."""
-    products = _products(graph)
-    for steps, recordings in ((_PROBE_STEPS, _PROBE_RECORDINGS), (4, 1)):
-        if products * steps * recordings <= _MOST_PRODUCTS:
-            return steps, recordings
-    return 0, 0
-
-
-def _products(graph: Graph) -> int:
-    """Return a bound on what one step of one recording takes: products, and windows of pools."""
-    shapes, total = infer_shapes(graph), 0
-    for name, node in graph.nodes.items():
-        size = math.prod(shapes[name])
-        match node:
-            case Linear():
-                size = node.weight_OI.size
-            case Conv1d():
-                size *= node.weight_OIK[0].size
-            case Conv2d():
-                size *= node.weight_OIHW[0].size
-            case SumPool2d() | AvgPool2d():
-                size = math.prod(shapes[name][1:]) * _WINDOW + size * math.prod(node.kernel)
-        total += size
-    return total
-
-
-def _in_float64(network: HardSpikeNetwork) -> HardSpikeNetwork:
-    """Return the network with every number in float64, as the oracle has it."""
-    layers = []
-    for layer in network.layers:
-        synapse, bias = layer.synapse, layer.synapse.bias_O
-        numbers = (
-            synapse.weight.astype(np.float64),
-            None if bias is None else bias.astype(np.float64),
-        )
-        wide = (
-            replace(synapse, weight_OI=numbers[0], bias_O=numbers[1])
-            if isinstance(synapse, Dense)
-            else replace(synapse, weight_OIHW=numbers[0], bias_O=numbers[1])
-        )
-        layers.append(replace(layer, synapse=wide))
-    return replace(network, layers=tuple(layers))
+    return Checked(marked, lowered.network, found.says, found.differences)

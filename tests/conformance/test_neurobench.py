@@ -18,7 +18,7 @@ from export.network import LIF, Conv, Dense, Layer, LoihiLIF, Network, Readout
 from export.netx_file import write_netx
 from hardware.arriving import neuron_bias, synapse_product
 from hardware.neurobench_measures import Tally, item_bytes, membrane_updates
-from hardware.reference import float_neurons
+from hardware.reference import float_layer
 from hardware.reference_target import ReferenceTarget
 from tests.conformance.neurobench_package import NEUROBENCH, run_twin
 
@@ -82,9 +82,8 @@ def tallied(network: Network[Any], spikes: Any) -> tuple[dict[str, Any], Any, in
     x, tally, unreset = spikes.reshape(COUNT, STEPS, -1), Tally(network), 0
     for index, (layer, shape) in enumerate(zip(network.layers, network.shapes, strict=False)):
         drive = synapse_product(layer.synapse, x, shape, np.float32)
-        fired, membranes = float_neurons(
-            drive, neuron_bias(layer.synapse, drive.shape[-1]), layer.neuron
-        )
+        bias_N = neuron_bias(layer.synapse, drive.shape[-1])
+        fired, membranes = float_layer(drive, bias_N, layer)
         tally.add(index, x, fired, np.where(fired, 0, membranes))
         unreset += membrane_updates(membranes)
         x = fired

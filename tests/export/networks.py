@@ -112,3 +112,8 @@ def _float_layer(
 def _differing(values_O: Array) -> Array | None:
     """Return None where all are one."""
     return None if (values_O == values_O[0]).all() else values_O
+
+
+def alike(neurons: int, neuron: LIF) -> Layer[LIF]:
+    """Return a layer of so many neurons, all alike, whose synapses nothing reads."""
+    return Layer("", Dense(np.zeros((neurons, 1))), neuron)

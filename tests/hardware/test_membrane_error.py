@@ -17,7 +17,8 @@ from hardware.membrane_error import (
     mean_square_error,
     relative_error,
 )
-from hardware.reference import float_neurons, run_float
+from hardware.reference import float_layer, run_float
+from tests.export.networks import alike
 
 Random = np.random.Generator
 
@@ -64,7 +65,7 @@ def _membranes(layer: Layer[Any], scale: float, x_BTN: Any, shape: tuple[int, ..
     """Membranes of neurons that never fire, in float units, `(B, T, N)`."""
     drive = synapse_product(layer.synapse, x_BTN, shape, np.float64) / scale
     bias = neuron_bias(layer.synapse, drive.shape[-1]) / scale
-    return lambda decay: float_neurons(drive, bias, LIF(decay, math.inf))[1]
+    return lambda decay: float_layer(drive, bias, alike(drive.shape[-1], LIF(decay, math.inf)))[1]
 
 
 @given(

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from export.network import LIF
-from hardware.reference import float_neurons
+from hardware.reference import float_layer
 from pipeline.neuron import Activation, Forward, integrate, lif
 from pipeline.surrogate import SurrogateName
+from tests.export.networks import alike
 
 SURROGATES: tuple[SurrogateName, ...] = ("sigmoid", "arctangent", "fast_sigmoid")
 
@@ -59,7 +60,7 @@ def test_the_hard_forward_is_the_contracts_neuron() -> None:
     inputs = drive(5, steps=40)
     found = lif(inputs, 0.85, 0.7, Activation("sigmoid", 2.0, "hard"))
     activation_BTN = inputs.transpose(0, 1).numpy()
-    spikes, _ = float_neurons(activation_BTN, 0.0, LIF(0.85, 0.7))
+    spikes, _ = float_layer(activation_BTN, 0.0, alike(activation_BTN.shape[-1], LIF(0.85, 0.7)))
     np.testing.assert_array_equal(found.transpose(0, 1).numpy(), spikes)
     assert 0 < spikes.mean() < 1
 

@@ -43,7 +43,7 @@ def _numbers(file: Any) -> str:
 
 
 def _replaced(make: Callable[[Any, str], Any]) -> Edit:
-    """Replace a weight by what `make` gives of it."""
+    """Put what `make` gives of a weight in its place: other numbers, or a link."""
 
     def edit(file: Any, random: Random) -> None:
         name = _numbers(file)
@@ -61,18 +61,6 @@ def _declared(**settings: Any) -> Edit:
         name = _numbers(file)
         del file[name]
         file.create_dataset(name, dtype="f4", **settings)
-
-    return edit
-
-
-def _linked(make: Callable[[Any, str], Any]) -> Edit:
-    """Put a link in the place of a weight."""
-
-    def edit(file: Any, random: Random) -> None:
-        name = _numbers(file)
-        link = make(file, name)
-        del file[name]
-        file[name] = link
 
     return edit
 
@@ -231,8 +219,8 @@ EDITS: dict[str, Edit] = {
     "32 axes": _replaced(lambda file, name: np.zeros((1,) * 32, np.float32)),
     "transposed": _replaced(lambda file, name: np.zeros((*file[name].shape[::-1], 2), "f4")),
     "date": _replaced(lambda file, name: np.zeros((4, 4), "V8")),
-    "group for data": _linked(lambda file, name: file.create_group("other")),
-    "type for data": _linked(lambda file, name: np.dtype("f8")),
+    "group for data": _replaced(lambda file, name: file.create_group("other")),
+    "type for data": _replaced(lambda file, name: np.dtype("f8")),
     "huge shape": _declared(shape=(_HUGE, 1 << 20), chunks=(1 << 8, 1 << 8)),
     "huge shape, contiguous": _declared(shape=(1 << 20, 1 << 12)),
     "endless": _declared(shape=(1 << 29, 4), maxshape=(None, 4), chunks=(1 << 20, 4)),
@@ -243,13 +231,13 @@ EDITS: dict[str, Edit] = {
     "chunk that inflates": _raw_chunk(zlib.compress(b"\x00" * (80 << 20), 9)),
     "chunk of nonsense": _raw_chunk(b"nonsense"),
     "lzf": _declared(shape=(64, 64), chunks=(8, 8), compression="lzf"),
-    "external link": _linked(lambda file, name: h5py.ExternalLink("/etc/passwd", "/")),
-    "external link to itself": _linked(
+    "external link": _replaced(lambda file, name: h5py.ExternalLink("/etc/passwd", "/")),
+    "external link to itself": _replaced(
         lambda file, name: h5py.ExternalLink(file.filename, "/" + name)
     ),
-    "soft link": _linked(lambda file, name: h5py.SoftLink("/")),
-    "soft link to itself": _linked(lambda file, name: h5py.SoftLink("/" + name)),
-    "soft link to nothing": _linked(lambda file, name: h5py.SoftLink("/nothing")),
+    "soft link": _replaced(lambda file, name: h5py.SoftLink("/")),
+    "soft link to itself": _replaced(lambda file, name: h5py.SoftLink("/" + name)),
+    "soft link to nothing": _replaced(lambda file, name: h5py.SoftLink("/nothing")),
     "external storage": _declared(shape=(100,), external=[("/etc/passwd", 0, 400)]),
     "virtual": _virtual,
     "group in itself": _loop,
