@@ -207,8 +207,10 @@ def test_weights_that_lie_on_a_grid_are_met_exactly(
     seed: int, grid_bits: int, spare_bits: int, spacing: float
 ) -> None:
     """Float32 multiples of a spacing, as quantisation-aware training leaves them, the grid's ends
-    not always among them: the integers are proportional to the multiples. Rarely they are not, where
-    another scale moves the threshold less (seed 1029591, 6 + 1 bits, a spacing of 0.0051027).
+    not always among them: the integers are proportional to the multiples.
+
+    Not in every case there is: seed 1029591, 6 + 1 bits and a spacing of 0.005102727 get another
+    scale.
     """
     random = np.random.default_rng(seed)
     network, spikes = _recorded(seed, bias=False)
